@@ -1,0 +1,73 @@
+//! What the holder of the Lease says about its command: annotations of Lease protocol 1.
+//! Written when they change, never because time passes; no text of the command's own ends up in them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::plan::{Plan, State};
+
+/// The version of what the annotations mean.
+const PROTOCOL: &str = "1";
+
+/// The last thing said.
+#[derive(Debug)]
+pub struct Reporter {
+    state: State,
+    since: Timestamp,
+    message: String,
+}
+
+impl Reporter {
+    /// A reporter that has said nothing yet.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            state: State::Standby,
+            since: now,
+            message: String::new(),
+        }
+    }
+
+    /// What is to be said now; `None` when it is what was said before.
+    pub fn news(&mut self, plan: &Plan, now: Timestamp) -> Option<BTreeMap<String, String>> {
+        if self.state == plan.state() && self.message == plan.message() {
+            return None;
+        }
+        if self.state != plan.state() {
+            self.since = now;
+        }
+        self.state = plan.state();
+        plan.message().clone_into(&mut self.message);
+        let restarts: u64 = plan.restarts.values().sum();
+        // Written when the Lease is taken, so by then it is so.
+        let message = if self.state == State::Standby {
+            "the command is about to start"
+        } else {
+            &self.message
+        };
+        let annotations = [
+            ("reeve.dev/protocol", PROTOCOL.to_owned()),
+            ("reeve.dev/state", name(self.state).to_owned()),
+            ("reeve.dev/state-since", format!("{:.0}", self.since)),
+            ("reeve.dev/message", message.to_owned()),
+            ("reeve.dev/restarts", restarts.to_string()),
+        ];
+        Some(
+            annotations
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
+    }
+}
+
+/// The state as the protocol writes it. A holder that has not started its command yet is about to.
+pub const fn name(state: State) -> &'static str {
+    match state {
+        State::Standby | State::Starting => "Starting",
+        State::Running => "Running",
+        State::Unhealthy => "Unhealthy",
+        State::BackOff => "BackOff",
+        State::Stopping => "Stopping",
+    }
+}

@@ -1,0 +1,246 @@
+//! The command line. What each verb does, which defaults it has and which exit codes it answers with is said
+//! here once: it is the help text.
+
+// The comments are the help text, where backticks would only be noise.
+#![allow(clippy::doc_markdown)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use reeve_api_types::Duration;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  reached: done, valid, or the object is Ready
+    1  failed: a problem in the files, an error, or the object is Stalled or being deleted
+    2  the command line is wrong
+    3  paused: spec.suspend or spec.stopped is set, and a person has to undo it
+  124  not reached in the time given (a status without --watch gives no time)";
+
+/// Look at, check and steer the objects of Reeve.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-reeve", bin_name = "kubectl reeve", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Which cluster and namespace; as kubectl has it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct Connection {
+    /// Kubeconfig file. Default: $KUBECONFIG, else ~/.kube/config, else the pod's own account
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig. Default: its current one
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Namespace. Default: the context's; for files: that of objects which name none, `default`
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Render(Render),
+    Validate(Validate),
+    /// Print the custom resource definitions, for kubectl apply --server-side -f -
+    Crds {
+        /// Format
+        #[arg(short, long, value_enum, default_value = "yaml")]
+        output: Document,
+    },
+    Status(Status),
+    Reconcile(Reconcile),
+    /// Keep the operator's hands off an object: what runs goes on as it is (spec.suspend: true)
+    ///
+    /// An object that is kept in Git has to be suspended there: Flux or Argo CD put back what Git says.
+    Suspend(Target),
+    /// Let the operator go on with a suspended object (spec.suspend: false)
+    ///
+    /// An object that is kept in Git has to be resumed there: Flux or Argo CD put back what Git says.
+    Resume(Target),
+    /// Print a completion script
+    ///
+    /// For `kubectl reeve` itself, kubectl asks a program `kubectl_complete-reeve` on the PATH: make it a link to
+    /// kubectl-reeve. This script is for the name kubectl-reeve.
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Files with objects.
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// File or directory (its .yaml, .yml and .json files); `-` is standard input. Can be repeated
+    #[arg(short, long = "filename", required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Take the files of directories within directories too
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+}
+
+/// Print what the operator would apply for the objects in files, in the order of application. Needs no cluster.
+///
+/// Secrets and ConfigMaps that the objects refer to are taken from the files, by namespace and name; objects of
+/// other kinds are left aside. When anything is wrong nothing is printed but the problems.
+///
+/// Owner references and the label reeve.dev/owner-uid carry the object's metadata.uid where the file has one, as
+/// from `kubectl get -o yaml`, and 00000000-0000-0000-0000-000000000000 otherwise. With the uid, the output is
+/// what `kubectl diff --server-side --field-manager=reeve-operator -f -` should show no difference for.
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// YAML documents, or a JSON List
+    #[arg(short, long, value_enum, default_value = "yaml")]
+    pub(crate) output: Document,
+    /// Show `***` for the values of Secrets. Their names keep the digest of the content
+    #[arg(long)]
+    pub(crate) redact: bool,
+    #[command(flatten)]
+    pub(crate) settings: OperatorSettings,
+}
+
+/// What the operator was started with and its children depend on.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "As the operator was started")]
+pub(crate) struct OperatorSettings {
+    /// Registry that replaces the one of every image
+    #[arg(long, value_name = "HOST")]
+    pub(crate) image_registry: Option<String>,
+    /// Image with the supervisor. Default: that of this version
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) agents_image: Option<String>,
+    /// When that image is pulled
+    #[arg(long, value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub(crate) agents_image_pull_policy: Option<String>,
+}
+
+/// Check the objects in files: schema, rules, and what only a look at the whole shows. Needs no cluster.
+///
+/// Every problem is one line, `FILE: KIND NAMESPACE/NAME: FIELD: MESSAGE`. A Secret or ConfigMap that the files do
+/// not have is not a problem, because most are made elsewhere; one that they have is looked into.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// Format
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+    /// Count a Secret or ConfigMap that the files do not have as a problem
+    #[arg(long)]
+    pub(crate) require_references: bool,
+}
+
+/// An object in the cluster.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// Kind: siteagent, siteagents, sag; KIND/NAME is taken too
+    pub(crate) kind: String,
+    /// Name
+    pub(crate) name: Option<String>,
+}
+
+/// Show how an object is, or all of a kind.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Objects of all namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["name", "namespace", "watch"])]
+    pub(crate) all_namespaces: bool,
+    /// Follow the object until it is Ready, Stalled or paused; progress goes to standard error
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// How long to follow it; 0s is without end
+    #[arg(long, default_value = "5m", requires = "watch")]
+    pub(crate) timeout: Duration,
+    /// Format; json and yaml are the objects as the cluster has them
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+}
+
+/// Ask the operator to look at an object now.
+#[derive(Debug, Args)]
+pub(crate) struct Reconcile {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Wait until it has, and the object is Ready, Stalled or paused
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+    /// How long to wait; 0s is without end
+    #[arg(long, default_value = "5m", requires = "wait")]
+    pub(crate) timeout: Duration,
+}
+
+/// Formats of what is a document in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}
+
+/// Formats of what people read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+}
+
+impl Format {
+    /// The document format, unless it is for people.
+    pub(crate) const fn document(self) -> Option<Document> {
+        match self {
+            Self::Table => None,
+            Self::Yaml => Some(Document::Yaml),
+            Self::Json => Some(Document::Json),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_namespace_is_taken_before_and_after_the_verb() {
+        for line in [
+            ["kr", "-n", "hpc", "suspend", "sag", "a"],
+            ["kr", "suspend", "sag", "a", "-n", "hpc"],
+        ] {
+            let arguments = Arguments::parse_from(line);
+            assert_eq!(arguments.connection.namespace.as_deref(), Some("hpc"));
+        }
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_exit_code_2() {
+        for line in [
+            &["kr"][..],
+            &["kr", "render"],
+            &["kr", "status", "sag", "a", "--timeout", "5m"],
+        ] {
+            let error = Arguments::try_parse_from(line).expect_err("refused");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! How a run ends: the exit codes, and the errors that are not about an object's content.
+
+use std::process::ExitCode;
+
+use crate::{cluster::ClusterError, output::OutputError};
+
+/// What a verb came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done, valid, or Ready.
+    Reached,
+    /// A problem was found, or the object is Stalled or being deleted.
+    Failed,
+    /// The command line is wrong.
+    Usage,
+    /// Suspended or stopped: a person has to act.
+    Paused,
+    /// Still going on when the time was up.
+    TimedOut,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Reached => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Paused => 3,
+            Self::TimedOut => 124,
+        }
+    }
+
+    /// What counts of several objects: a failure first, then a pause, then what still goes on.
+    pub(crate) fn worst(outcomes: impl IntoIterator<Item = Self>) -> Self {
+        let weight = |outcome: &Self| match outcome {
+            Self::Reached => 0,
+            Self::TimedOut => 1,
+            Self::Paused => 2,
+            Self::Failed => 3,
+            Self::Usage => 4,
+        };
+        outcomes.into_iter().max_by_key(weight).unwrap_or(Self::Reached)
+    }
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(outcome.code())
+    }
+}
+
+/// Why a verb could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// The cluster, or the way to it.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Standard output.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// No object of ours in the files.
+    #[error(
+        "the files have no object of {}; name files with some, such as a SiteAgent",
+        reeve_crds::names::GROUP
+    )]
+    NothingToDo,
+}
+
+impl Error {
+    /// How the run ends.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Usage(_) => Outcome::Usage,
+            // Whoever reads our output has seen enough (`| head`).
+            Self::Output(error) if error.reader_left() => Outcome::Reached,
+            Self::Cluster(_) | Self::Output(_) | Self::NothingToDo => Outcome::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_objects_the_worst_counts() {
+        use Outcome::{Failed, Paused, Reached, TimedOut};
+        for (outcomes, worst) in [
+            (vec![], Reached),
+            (vec![Reached, TimedOut, Reached], TimedOut),
+            (vec![TimedOut, Paused], Paused),
+            (vec![Paused, Failed, Reached], Failed),
+        ] {
+            assert_eq!(Outcome::worst(outcomes), worst);
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_the_documentation() {
+        use Outcome::{Failed, Paused, Reached, TimedOut, Usage};
+        let codes = [Reached, Failed, Usage, Paused, TimedOut].map(Outcome::code);
+        assert_eq!(codes, [0, 1, 2, 3, 124]);
+    }
+}

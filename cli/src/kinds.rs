@@ -1,0 +1,179 @@
+//! The kinds of Reeve, a line each: what they are called, how they are checked and rendered, what their status shows.
+
+use kube::{Resource, api::ApiResource};
+use reeve_api_types::{FieldPath, Problem, Reason};
+use reeve_crds::{Offline, definitions, names};
+use reeve_operator::{
+    controllers::site_agent::SiteAgents,
+    engine::{Kind, Owner, Settings},
+};
+use serde_json::Value;
+
+use crate::{
+    files::{Object, Sources},
+    status::{Section, site_agent},
+};
+
+/// All kinds.
+pub(crate) static KINDS: [Row; 1] = [Row::new::<SiteAgents>("SiteAgent", site_agent::sections)];
+
+/// A kind.
+pub(crate) struct Row {
+    /// Its name: `SiteAgent`.
+    pub(crate) name: &'static str,
+    /// What of its status is shown below the conditions.
+    pub(crate) sections: fn(&Value, jiff::Timestamp) -> Vec<Section>,
+    resource: fn(&()) -> ApiResource,
+    children: ChildrenOf,
+}
+
+/// The children of an object with its defaults filled in, or what is wrong with it.
+type ChildrenOf = fn(&Value, &Sources, &Settings) -> Result<Vec<Value>, Vec<Problem>>;
+
+impl Row {
+    const fn new<K: Kind>(name: &'static str, sections: fn(&Value, jiff::Timestamp) -> Vec<Section>) -> Self {
+        Self {
+            name,
+            sections,
+            resource: ApiResource::erase::<K::Object>,
+            children: children::<K>,
+        }
+    }
+
+    /// Where its objects are in the API.
+    pub(crate) fn resource(&self) -> ApiResource {
+        (self.resource)(&())
+    }
+}
+
+/// The kind whose objects say `kind: NAME`.
+pub(crate) fn of_kind(name: &str) -> Option<&'static Row> {
+    KINDS.iter().find(|row| row.name == name)
+}
+
+/// The kind that a person means: any of its names, in any case, with or without the group.
+pub(crate) fn of_word(word: &str) -> Option<&'static Row> {
+    let word = word.to_ascii_lowercase();
+    let group = format!(".{}", names::GROUP);
+    let word = word.strip_suffix(&group).unwrap_or(&word);
+    let definition = definitions().into_iter().find(|definition| {
+        let names = &definition.spec.names;
+        let mut known = [&names.plural]
+            .into_iter()
+            .chain(&names.singular)
+            .chain(names.short_names.iter().flatten());
+        known.any(|known| known == word)
+    })?;
+    of_kind(&definition.spec.names.kind)
+}
+
+/// The words for all kinds, for messages and completion.
+pub(crate) fn words() -> Vec<String> {
+    let words = |names: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionNames| {
+        names.singular.into_iter().chain([names.plural]).chain(names.short_names.into_iter().flatten())
+    };
+    definitions()
+        .into_iter()
+        .flat_map(|definition| words(definition.spec.names))
+        .collect()
+}
+
+/// Checks objects of all kinds; prepares each kind's rules once.
+#[derive(Default)]
+pub(crate) struct Checker {
+    prepared: Vec<(&'static str, Offline)>,
+}
+
+impl Checker {
+    /// The children of `object`, or everything that is wrong with it: by schema, by the definition's rules, and by
+    /// the kind's own.
+    pub(crate) fn children(
+        &mut self,
+        object: &Object,
+        sources: &Sources,
+        settings: &Settings,
+    ) -> Result<Vec<Value>, Vec<Problem>> {
+        let offline = self.offline(object.kind);
+        let mut problems = offline.problems(&object.value, None);
+        let defaulted = offline.defaulted(object.value.clone());
+        match (object.kind.children)(&defaulted, sources, settings) {
+            Ok(children) if problems.is_empty() => return Ok(children),
+            Ok(_) => {}
+            Err(further) => {
+                // Where the schema has spoken, its word is enough; a value of the wrong type keeps the kind's own
+                // rules from being looked at, and is a problem already.
+                let known = |problem: &Problem| {
+                    problem.path == whole() && !problems.is_empty()
+                        || problems.iter().any(|first| first.path == problem.path)
+                };
+                let further: Vec<_> = further.into_iter().filter(|problem| !known(problem)).collect();
+                problems.extend(further);
+            }
+        }
+        Err(problems)
+    }
+
+    fn offline(&mut self, kind: &'static Row) -> &Offline {
+        let index = self
+            .prepared
+            .iter()
+            .position(|(name, _)| *name == kind.name)
+            .unwrap_or_else(|| {
+                let definition = definitions().into_iter().find(|d| d.spec.names.kind == kind.name);
+                let definition = definition.expect("every kind of the table has a definition: a test looks");
+                self.prepared.push((kind.name, Offline::new(&definition)));
+                self.prepared.len() - 1
+            });
+        &self.prepared[index].1
+    }
+}
+
+/// The path of what is wrong with an object that cannot be read at all.
+fn whole() -> FieldPath {
+    FieldPath::new("spec")
+}
+
+fn children<K: Kind>(
+    object: &Value,
+    sources: &Sources,
+    settings: &Settings,
+) -> Result<Vec<Value>, Vec<Problem>> {
+    let object: K::Object = serde_json::from_value(object.clone())
+        .map_err(|error| vec![Problem::new(whole(), Reason::InvalidValue, error.to_string())])?;
+    let namespace = object.meta().namespace.clone().unwrap_or_default();
+    let content = sources.resolve(&namespace, &K::references(&object));
+    let valid = K::validate(&object, &content, settings, &FieldPath::new("spec"))?;
+    let owner = Owner::of(K::SLUG, &object);
+    let built = K::build(&owner, valid, &K::Live::default(), settings);
+    Ok(built
+        .children
+        .in_order()
+        .into_iter()
+        .map(|child| child.body.clone())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_every_kind_that_is_defined() {
+        let mut defined: Vec<_> = definitions().into_iter().map(|d| d.spec.names.kind).collect();
+        defined.sort();
+        let mut known: Vec<_> = KINDS.iter().map(|row| row.name).collect();
+        known.sort_unstable();
+        assert_eq!(known, defined);
+        for row in &KINDS {
+            assert_eq!(row.resource().kind, row.name);
+        }
+    }
+
+    #[test]
+    fn a_kind_is_found_by_each_of_its_names() {
+        for word in ["siteagent", "SiteAgents", "SAG", "siteagents.reeve.dev"] {
+            assert_eq!(of_word(word).map(|row| row.name), Some("SiteAgent"), "{word}");
+        }
+        assert!(of_word("pods").is_none() && of_word("siteagents.apps").is_none());
+    }
+}

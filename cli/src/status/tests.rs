@@ -1,0 +1,97 @@
+//! The tables as they look, and the exit codes that go with them.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::kinds;
+
+fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().expect("a time")
+}
+
+fn shown(object: &Value) -> String {
+    let row = kinds::of_kind("SiteAgent").expect("a kind");
+    anstream::adapter::strip_str(&view(row, object, now())).to_string()
+}
+
+fn condition(type_: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-01-02T03:00:00Z"})
+}
+
+fn object(status: &Value) -> Value {
+    let mut object = json!({
+        "metadata": {"name": "site", "namespace": "hpc", "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"observedGeneration": 3},
+    });
+    for (field, value) in status.as_object().cloned().unwrap_or_default() {
+        object["status"][field] = value;
+    }
+    object
+}
+
+fn running() -> Value {
+    let ready = "2 modes are running: orders, reports";
+    object(&json!({
+        "conditions": [
+            condition("Ready", "True", "Succeeded", ready),
+            condition("Available", "True", "Succeeded", "every mode has a running agent"),
+            condition("InsecureTransport", "True", "Plaintext", "spec.waldur.apiUrl: http"),
+        ],
+        "modes": [
+            {"name": "orders", "desired": 1, "ready": 1, "state": "Running", "since": "2026-01-02T03:01:00Z", "restarts": 0, "leader": "site-orders-5f6c-abcde"},
+            {"name": "reports", "desired": 1, "ready": 1, "state": "Running", "since": "2026-01-02T03:01:30Z", "restarts": 2, "leader": "site-reports-66-fghij"},
+        ],
+        "offerings": [{"name": "cluster-a", "modes": ["orders", "reports"]}],
+    }))
+}
+
+fn invalid() -> Value {
+    let message = "2 problems: spec.image: set a tag; or a digest; spec.offerings[0].uuid: write a UUID";
+    object(&json!({"conditions": [
+        condition("Ready", "False", "InvalidSpec", message),
+        condition("Stalled", "True", "InvalidSpec", message),
+    ]}))
+}
+
+#[test]
+fn an_object_that_runs_shows_conditions_modes_and_offerings() {
+    insta::assert_snapshot!(shown(&running()));
+}
+
+#[test]
+fn a_stalled_object_shows_each_problem_on_its_line() {
+    insta::assert_snapshot!(shown(&invalid()));
+}
+
+#[test]
+fn an_object_that_nobody_has_looked_at_says_so() {
+    let mut fresh = object(&json!({}));
+    fresh["status"]["observedGeneration"] = json!(-1);
+    insta::assert_snapshot!(shown(&fresh));
+}
+
+#[test]
+fn several_objects_are_a_line_each() {
+    let mut suspended = running();
+    suspended["metadata"]["name"] = json!("other");
+    suspended["status"]["conditions"]
+        .as_array_mut()
+        .expect("conditions")
+        .push(condition(
+            "Suspended",
+            "True",
+            "Suspended",
+            "spec.suspend is true",
+        ));
+    let objects = [running(), invalid(), suspended];
+    insta::assert_snapshot!(anstream::adapter::strip_str(&list(&objects, true, now())).to_string());
+}
+
+#[test]
+fn a_message_that_only_looks_like_several_problems_is_left_whole() {
+    assert_eq!(
+        sentences("3 problems: spec.a: x; spec.b: y"),
+        ["3 problems: spec.a: x; spec.b: y"]
+    );
+    assert_eq!(sentences("many problems: x"), ["many problems: x"]);
+}

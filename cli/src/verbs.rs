@@ -1,0 +1,266 @@
+//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use reeve_crds::names;
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::{Document, Reconcile, Status, Target},
+    cluster::{Cluster, FIELD_MANAGER},
+    exit::{Error, Outcome},
+    follow::{Follow, Followed},
+    kinds::{self, Row},
+    output::{OutputError, write_document},
+    status::{State, Verdict, list, view},
+};
+
+/// Where the verbs write.
+pub(crate) struct Console<'a> {
+    /// Results.
+    pub(crate) out: &'a mut (dyn Write + Send),
+    /// Progress and remarks.
+    pub(crate) err: &'a mut (dyn Write + Send),
+}
+
+/// `status`.
+pub(crate) async fn status(
+    cluster: &Cluster,
+    arguments: &Status,
+    console: Console<'_>,
+) -> Result<Outcome, Error> {
+    let (kind, name) = target(&arguments.target)?;
+    let Some(name) = name else {
+        if arguments.watch {
+            return Err(Error::Usage(
+                "--watch follows one object: give its name".to_owned(),
+            ));
+        }
+        return status_of_all(cluster, kind, arguments, console).await;
+    };
+    if arguments.all_namespaces {
+        return Err(Error::Usage(
+            "-A shows all objects: leave the name out".to_owned(),
+        ));
+    }
+    // Read first, even to follow it: what is not there or not allowed shows at once.
+    let mut object = get(cluster, kind, &name).await?;
+    let mut outcome = Verdict::of(&object).state.outcome();
+    if arguments.watch {
+        let limit = arguments.timeout.get();
+        let follow = Follow {
+            cluster,
+            kind,
+            name: &name,
+            limit,
+            verdict: Verdict::of,
+        };
+        let followed = follow.run(console.err).await?;
+        outcome = followed.outcome;
+        object = followed.object.unwrap_or(object);
+    }
+    if let Some(format) = arguments.output.document() {
+        write_document(console.out, &object, format)?;
+    } else {
+        let text = view(kind, &object, Timestamp::now());
+        write!(console.out, "{text}").map_err(OutputError::from)?;
+    }
+    Ok(outcome)
+}
+
+async fn status_of_all(
+    cluster: &Cluster,
+    kind: &'static Row,
+    arguments: &Status,
+    console: Console<'_>,
+) -> Result<Outcome, Error> {
+    let everywhere = arguments.all_namespaces;
+    let api = if everywhere {
+        cluster.api_everywhere(kind)
+    } else {
+        cluster.api(kind)
+    };
+    let found = api
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| cluster.explain(&error, kind, ""))?;
+    let objects = found
+        .items
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<Vec<_>, _>>();
+    let objects = objects.map_err(OutputError::from)?;
+    let outcome = Outcome::worst(objects.iter().map(|object| Verdict::of(object).state.outcome()));
+    if let Some(format) = arguments.output.document() {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        write_document(console.out, &list, format)?;
+    } else if objects.is_empty() {
+        let place = if everywhere {
+            "any namespace".to_owned()
+        } else {
+            format!("namespace {}", cluster.namespace)
+        };
+        writeln!(console.err, "no {} in {place}", kind.name).map_err(OutputError::from)?;
+    } else {
+        let text = list(&objects, everywhere, Timestamp::now());
+        write!(console.out, "{text}").map_err(OutputError::from)?;
+    }
+    Ok(outcome)
+}
+
+/// `reconcile`.
+pub(crate) async fn reconcile(
+    cluster: &Cluster,
+    arguments: &Reconcile,
+    console: Console<'_>,
+) -> Result<Outcome, Error> {
+    let (kind, name) = one(&arguments.target)?;
+    let token = Timestamp::now().to_string();
+    let patch = json!({"metadata": {"annotations": {names::ANNOTATION_RECONCILE: token}}});
+    let object = merge(cluster, kind, &name, &patch).await?;
+    if object["spec"]["suspend"] == true {
+        let remark = "is suspended: the operator looks at it and changes nothing";
+        writeln!(console.err, "{} {remark}", label(kind, &name)).map_err(OutputError::from)?;
+    }
+    writeln!(console.out, "{} asked to reconcile", label(kind, &name)).map_err(OutputError::from)?;
+    if !arguments.wait {
+        return Ok(Outcome::Reached);
+    }
+    console.out.flush().map_err(OutputError::from)?;
+    let limit = arguments.timeout.get();
+    let follow = Follow {
+        cluster,
+        kind,
+        name: &name,
+        limit,
+        verdict: Verdict::once_handled,
+    };
+    let Followed { outcome, object } = follow.run(console.err).await?;
+    let state = object
+        .as_ref()
+        .map_or(State::InProgress, |object| Verdict::once_handled(object).state);
+    writeln!(
+        console.out,
+        "{} {}",
+        label(kind, &name),
+        state.name().to_lowercase()
+    )
+    .map_err(OutputError::from)?;
+    Ok(outcome)
+}
+
+/// `suspend` and `resume`.
+pub(crate) async fn suspend(
+    cluster: &Cluster,
+    target: &Target,
+    suspend: bool,
+    console: Console<'_>,
+) -> Result<Outcome, Error> {
+    let (kind, name) = one(target)?;
+    let object = get(cluster, kind, &name).await?;
+    let is = object["spec"]["suspend"] == true;
+    let done = match (suspend, is) {
+        (true, true) => "already suspended",
+        (false, false) => "not suspended",
+        (true, false) => "suspended",
+        (false, true) => "resumed",
+    };
+    if is != suspend {
+        merge(cluster, kind, &name, &json!({"spec": {"suspend": suspend}})).await?;
+    }
+    writeln!(console.out, "{} {done}", label(kind, &name)).map_err(OutputError::from)?;
+    Ok(Outcome::Reached)
+}
+
+/// What `KIND [NAME]` or `KIND/NAME` means.
+fn target(target: &Target) -> Result<(&'static Row, Option<String>), Error> {
+    let (word, name) = match (target.kind.split_once('/'), &target.name) {
+        (None, name) => (target.kind.as_str(), name.clone()),
+        (Some((word, name)), None) if !name.is_empty() => (word, Some(name.to_owned())),
+        (Some(_), _) => return Err(Error::Usage("write KIND NAME or KIND/NAME".to_owned())),
+    };
+    let kind = kinds::of_word(word).ok_or_else(|| {
+        let known = kinds::words().join(", ");
+        Error::Usage(format!("{word:?} is not a kind of Reeve; write one of {known}"))
+    })?;
+    Ok((kind, name))
+}
+
+fn one(arguments: &Target) -> Result<(&'static Row, String), Error> {
+    let (kind, name) = target(arguments)?;
+    let name = name.ok_or_else(|| Error::Usage("give the name of an object".to_owned()))?;
+    Ok((kind, name))
+}
+
+/// As kubectl names objects: `siteagent.reeve.dev/site`.
+fn label(kind: &Row, name: &str) -> String {
+    format!("{}.{}/{name}", kind.name.to_lowercase(), names::GROUP)
+}
+
+async fn get(cluster: &Cluster, kind: &Row, name: &str) -> Result<Value, Error> {
+    let object = cluster.api(kind).get(name).await;
+    value(object.map_err(|error| cluster.explain(&error, kind, name))?)
+}
+
+async fn merge(cluster: &Cluster, kind: &Row, name: &str, patch: &Value) -> Result<Value, Error> {
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let object = cluster
+        .api(kind)
+        .patch(name, &parameters, &Patch::Merge(patch))
+        .await;
+    value(object.map_err(|error| cluster.explain(&error, kind, name))?)
+}
+
+fn value(object: DynamicObject) -> Result<Value, Error> {
+    Ok(serde_json::to_value(object).map_err(OutputError::from)?)
+}
+
+/// The definitions, for `kubectl apply`.
+pub(crate) fn crds(format: Document, out: &mut dyn Write) -> Result<Outcome, Error> {
+    let definitions = reeve_crds::definitions()
+        .iter()
+        .map(serde_json::to_value)
+        .collect::<Result<Vec<_>, _>>();
+    crate::output::write_documents(out, &definitions.map_err(OutputError::from)?, format)?;
+    Ok(Outcome::Reached)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(kind: &str, name: Option<&str>) -> Result<(&'static str, Option<String>), String> {
+        let arguments = Target {
+            kind: kind.into(),
+            name: name.map(ToOwned::to_owned),
+        };
+        target(&arguments)
+            .map(|(kind, name)| (kind.name, name))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_object_is_named_in_both_ways_of_kubectl() {
+        let expected = Ok(("SiteAgent", Some("site".to_owned())));
+        assert_eq!(parsed("sag", Some("site")), expected);
+        assert_eq!(parsed("SiteAgents/site", None), expected);
+        assert_eq!(parsed("siteagent", None), Ok(("SiteAgent", None)));
+    }
+
+    #[test]
+    fn a_wrong_target_says_what_to_write() {
+        assert!(
+            parsed("pod", None)
+                .expect_err("refused")
+                .contains("siteagent, siteagents, sag")
+        );
+        for (kind, name) in [("sag/", None), ("sag/a", Some("b"))] {
+            assert!(parsed(kind, name).is_err());
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! `render` and `validate` as they are run: the binary, on the files in `tests/fixtures` and on hostile input.
+
+use std::{
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const SITE: &str = include_str!("fixtures/site.yaml");
+const HEAD: &str =
+    "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: {name: site, namespace: hpc}\n";
+
+fn run(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-reeve"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    // The program may stop reading: it has a limit.
+    let writer = std::thread::spawn(move || drop(pipe.write_all(&input)));
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("the writer ends");
+    output
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not killed by a signal")
+}
+
+fn out(output: &Output) -> &str {
+    str::from_utf8(&output.stdout).expect("UTF-8")
+}
+
+fn err(output: &Output) -> &str {
+    str::from_utf8(&output.stderr).expect("UTF-8")
+}
+
+fn rendered(arguments: &[&str], input: &[u8]) -> Vec<Value> {
+    let output = run(&[&["render", "-o", "json"], arguments].concat(), input);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let list: Value = serde_json::from_str(out(&output)).expect("JSON");
+    list["items"].as_array().expect("a list").clone()
+}
+
+#[test]
+fn all_children_are_rendered_in_the_order_of_application() {
+    let children = rendered(&["-f", "site.yaml"], b"");
+    let mut kinds: Vec<_> = children
+        .iter()
+        .filter_map(|child| child["kind"].as_str())
+        .collect();
+    kinds.dedup();
+    let order = [
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "NetworkPolicy",
+        "Lease",
+        "Secret",
+        "Deployment",
+    ];
+    assert_eq!(kinds, order);
+    let count = |kind: &str| children.iter().filter(|child| child["kind"] == kind).count();
+    assert_eq!((count("Deployment"), count("Secret"), count("Lease")), (3, 3, 3));
+    assert!(
+        children
+            .iter()
+            .all(|child| child["metadata"]["namespace"] == "hpc")
+    );
+}
+
+#[test]
+fn rendering_twice_gives_the_same_bytes_and_yaml_says_what_json_says() {
+    let yaml = run(&["render", "-f", "site.yaml"], b"");
+    assert_eq!(yaml.stdout, run(&["render", "-f", "site.yaml"], b"").stdout);
+    let documents: Vec<Value> = serde_saphyr::from_multiple(out(&yaml)).expect("YAML");
+    assert_eq!(documents, rendered(&["-f", "site.yaml"], b""));
+}
+
+#[test]
+fn standard_input_and_several_files_count_as_one_input() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: waldur}\ndata: {token: dDBrZW4=}\n";
+    let children = rendered(
+        &["-f", "site-alone.yaml", "-f", "-", "-n", "hpc"],
+        secret.as_bytes(),
+    );
+    assert!(children.iter().any(|child| child["kind"] == "Deployment"));
+}
+
+#[test]
+fn the_uid_is_that_of_the_file_or_a_placeholder() {
+    let owner =
+        |arguments: &[&str]| rendered(arguments, b"")[0]["metadata"]["ownerReferences"][0]["uid"].clone();
+    assert_eq!(
+        owner(&["-f", "list.json"]),
+        "6f1d1c5e-0000-4000-8000-000000000001"
+    );
+    assert_eq!(
+        owner(&["-f", "site.yaml"]),
+        "00000000-0000-0000-0000-000000000000"
+    );
+}
+
+#[test]
+fn secrets_are_shown_as_kubernetes_shows_them_unless_redacted() {
+    let data = |arguments: &[&str]| {
+        let children = rendered(arguments, b"");
+        let secret = children
+            .iter()
+            .find(|child| child["kind"] == "Secret")
+            .expect("a Secret");
+        secret["data"]["config.yaml"].as_str().expect("data").to_owned()
+    };
+    assert!(data(&["-f", "site.yaml"]).len() > 100);
+    assert_eq!(data(&["-f", "site.yaml", "--redact"]), "***");
+}
+
+#[test]
+fn a_missing_secret_stops_render_with_a_remedy_and_nothing_on_standard_output() {
+    let output = run(&["render", "-f", "site-alone.yaml"], b"");
+    assert_eq!((code(&output), out(&output)), (1, ""));
+    let expected = "site-alone.yaml: SiteAgent hpc/site: spec.waldur.tokenRef: Secret waldur does not exist";
+    assert!(err(&output).starts_with(expected), "{}", err(&output));
+    assert!(err(&output).contains("hint: "));
+}
+
+#[test]
+fn a_missing_secret_is_a_problem_for_validate_only_when_asked() {
+    let output = run(&["validate", "-f", "site-alone.yaml"], b"");
+    assert_eq!((code(&output), out(&output)), (0, ""));
+    assert!(err(&output).contains("spec.waldur.tokenRef: not in the files"));
+    assert_eq!(
+        code(&run(
+            &["validate", "-f", "site-alone.yaml", "--require-references"],
+            b""
+        )),
+        1
+    );
+}
+
+#[test]
+fn a_renamed_key_and_a_secret_that_is_no_text_are_named() {
+    for (secret, message) in [
+        (
+            SITE.replace("  token: t0ken", "  tokne: t0ken"),
+            "has no key \"token\"",
+        ),
+        (
+            SITE.replace(
+                "stringData:\n  token: t0ken-of-the-fixture",
+                "data: {token: /w==}",
+            ),
+            "is not UTF-8",
+        ),
+        (
+            SITE.replace(
+                "stringData:\n  token: t0ken-of-the-fixture",
+                "data: {token: '%%'}",
+            ),
+            "data.token: must be base64",
+        ),
+    ] {
+        let output = run(&["validate", "-f", "-"], secret.as_bytes());
+        assert_eq!(code(&output), 1);
+        assert!(out(&output).contains(message), "{}", out(&output));
+    }
+}
+
+#[test]
+fn twenty_mistakes_are_named_at_once_one_a_line_and_sorted() {
+    let output = run(&["validate", "-f", "twenty-mistakes.yaml"], b"");
+    assert_eq!(code(&output), 1);
+    insta::assert_snapshot!(out(&output));
+}
+
+#[test]
+fn malformed_yaml_is_named_with_its_line_and_hides_nothing() {
+    let output = run(&["validate", "-f", "malformed.yaml"], b"");
+    assert_eq!(code(&output), 1);
+    insta::assert_snapshot!(out(&output));
+}
+
+#[test]
+fn problems_come_as_json_too() {
+    let output = run(&["validate", "-f", "twenty-mistakes.yaml", "-o", "json"], b"");
+    let report: Value = serde_json::from_str(out(&output)).expect("JSON");
+    assert_eq!(report["checked"], 1);
+    let first = &report["problems"][0];
+    assert_eq!(
+        (&first["kind"], &first["namespace"]),
+        (&"SiteAgent".into(), &"default".into())
+    );
+    assert!(report["problems"].as_array().expect("problems").len() >= 20);
+}
+
+#[test]
+fn the_longest_name_is_rendered_to_names_that_fit() {
+    let site = SITE.replace("name: site\n", &format!("name: {}\n", "a".repeat(253)));
+    for child in rendered(&["-f", "-"], site.as_bytes()) {
+        assert!(child["metadata"]["name"].as_str().expect("a name").len() <= 63);
+    }
+    let site = SITE.replace("name: site\n", &format!("name: {}\n", "a".repeat(254)));
+    let output = run(&["validate", "-f", "-"], site.as_bytes());
+    assert!(
+        out(&output).contains("metadata.name: write at most 253"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[test]
+fn a_directory_is_read_in_the_order_of_names_and_an_empty_one_is_refused() {
+    let output = run(&["validate", "-f", "."], b"");
+    assert_eq!(code(&output), 1);
+    assert!(out(&output).contains("twenty-mistakes.yaml"));
+    assert!(out(&output).contains("the same object is in"), "{}", out(&output));
+    let output = run(&["validate", "-f", "../../src/files"], b"");
+    assert!(
+        out(&output).contains("has no .yaml, .yml or .json file"),
+        "{}",
+        out(&output)
+    );
+}
+
+#[test]
+fn hostile_input_ends_with_a_message_and_never_with_a_panic() {
+    let deep = |open: &str, close: &str| format!("{HEAD}spec: {}{}\n", open.repeat(1000), close.repeat(1000));
+    let block: Vec<_> = (1..=1000).map(|level| " ".repeat(level) + "a:\n").collect();
+    let mut bomb = vec![format!("{HEAD}spec:\n  a0: &a0 [x,x,x,x,x,x,x,x,x]")];
+    for level in 1..15 {
+        let last = format!("*a{}", level - 1);
+        bomb.push(format!(
+            "  a{level}: &a{level} [{}]",
+            [last.as_str(); 9].join(",")
+        ));
+    }
+    let many: String = (0..3000).map(|_| "---\n").collect();
+    let inputs: Vec<(&str, Vec<u8>)> = vec![
+        ("deep lists", deep("[", "]").into()),
+        ("deep maps", deep("{a: ", "}").into()),
+        ("deep blocks", format!("{HEAD}spec:\n{}", block.concat()).into()),
+        ("aliases", bomb.join("\n").into()),
+        ("endless alias", format!("{HEAD}spec: &a {{b: *a}}\n").into()),
+        ("binary", (0..=255_u8).cycle().take(100_000).collect()),
+        ("zeros", vec![0; 1 << 20]),
+        ("nothing", vec![]),
+        ("only separators", many.into()),
+        ("too large", vec![b'#'; (32 << 20) + 1]),
+        (
+            "key twice",
+            format!("{HEAD}spec: {{suspend: true, suspend: false}}\n").into(),
+        ),
+        (
+            "metadata is text",
+            "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: x\nspec: 1\n".into(),
+        ),
+        (
+            "items are text",
+            "apiVersion: v1\nkind: List\nitems: [x, [], {}, {kind: 1}]\n".into(),
+        ),
+        (
+            "data is a list",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: [1]\n".into(),
+        ),
+        ("unclosed", format!("{HEAD}spec: \"").into()),
+        ("tab", format!("{HEAD}spec:\n\tsuspend: true\n").into()),
+        (
+            "numbers",
+            format!("{HEAD}spec: {{reportingPeriods: 99999999999999999999999999, timezone: .nan}}\n").into(),
+        ),
+    ];
+    for (what, input) in inputs {
+        for verb in ["validate", "render"] {
+            let output = run(&[verb, "-f", "-"], &input);
+            assert_eq!(code(&output), 1, "{verb} of {what}: {}", err(&output));
+            assert!(
+                !err(&output).contains("panicked"),
+                "{verb} of {what}: {}",
+                err(&output)
+            );
+            assert!(
+                out(&output).len() + err(&output).len() > 20,
+                "{verb} of {what} says nothing"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_that_plays_with_the_terminal_is_spelled_out() {
+    let site = "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: {name: \"a\\e[31m\\nb\"}\nspec: {\"x\\e[2J\": 1}\n";
+    let output = run(&["validate", "-f", "-"], site.as_bytes());
+    assert!(!out(&output).contains('\u{1b}'), "{}", out(&output));
+}
+
+#[test]
+fn definitions_are_printed_for_kubectl_apply() {
+    let output = run(&["crds"], b"");
+    let definitions: Vec<Value> = serde_saphyr::from_multiple(out(&output)).expect("YAML");
+    assert!(
+        definitions
+            .iter()
+            .any(|definition| definition["metadata"]["name"] == "siteagents.reeve.dev")
+    );
+    assert!(
+        definitions
+            .iter()
+            .all(|definition| definition["kind"] == "CustomResourceDefinition")
+    );
+}
+
+#[test]
+fn a_wrong_command_line_and_an_unreachable_cluster_have_their_exit_codes() {
+    assert_eq!(code(&run(&["render"], b"")), 2);
+    assert_eq!(code(&run(&["validate", "-f", "-", "-f", "-"], b"")), 2);
+    let output = run(&["status", "sag", "--kubeconfig", "missing"], b"");
+    assert_eq!(code(&output), 1);
+    assert!(
+        err(&output).contains("cannot use the kubeconfig"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-reeve"))
+        .arg("crds")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((code(&output), err(&output)), (0, ""));
+}
+
+#[test]
+fn completion_scripts_are_made_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completion", shell], b"");
+        assert!(out(&output).contains("kubectl-reeve"), "{shell}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn kubectl_gets_its_candidates_from_a_link() {
+    use std::os::unix::process::CommandExt;
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-reeve"))
+        .arg0("/usr/local/bin/kubectl_complete-reeve")
+        .args(["sus"])
+        .output()
+        .expect("the binary runs");
+    assert_eq!((code(&output), out(&output)), (0, "suspend\n:4\n"));
+}

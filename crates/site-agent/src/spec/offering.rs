@@ -1,0 +1,193 @@
+//! One offering: what it is in Waldur, and which backend serves it how.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reeve_api_types::{SecretKeyReference, schema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Component, Waldur};
+
+/// An offering of Waldur's marketplace, and the backend behind it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    schema::rule(
+        "has(self.backend.orders) || has(self.backend.membership) || has(self.backend.reporting)",
+        "set at least one of backend.orders, backend.membership and backend.reporting: without them nothing runs for this offering",
+    ),
+    schema::rule(
+        "!has(self.events) || !has(self.events.membership) || !self.events.membership || (has(self.events.enabled) && self.events.enabled)",
+        "events.membership true needs events.enabled true: else upstream syncs members neither by events nor by polling",
+    ),
+    schema::rule(
+        "!has(self.resourceImport) || !self.resourceImport || (has(self.events) && has(self.events.enabled) && self.events.enabled)",
+        "resourceImport works with events.enabled only: enable events, or remove it",
+    ),
+    schema::rule(
+        "!has(self.usernameReconciliation) || !self.usernameReconciliation || has(self.backend.membership)",
+        "usernameReconciliation needs backend.membership: name the plugin, or remove it",
+    ),
+]))]
+pub struct Offering {
+    /// Name, unique in this object; shown in logs and status.
+    #[schemars(length(min = 1, max = 150))]
+    pub name: String,
+    /// UUID of the offering in Waldur, with or without dashes.
+    #[schemars(
+        length(min = 32, max = 36),
+        regex(pattern = r"^([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$")
+    )]
+    pub uuid: String,
+    /// How Waldur is reached for this offering, where that differs from `spec.waldur`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waldur: Option<Waldur>,
+    /// The plugins that serve it.
+    pub backend: Backend,
+    /// Whether Waldur's events are listened to instead of polling.
+    #[serde(default)]
+    pub events: Events,
+    /// The backend's settings, in upstream's own spelling (`backend_settings` of its configuration file). Secrets
+    /// do not belong here: see `secretSettings`. Other than upstream, `enable_user_homedir_account_creation` is false
+    /// for slurm unless given, because the pods do not run as root.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(schema_with = "schema::free_form")]
+    pub settings: Map<String, Value>,
+    /// Settings whose values come from Secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["path"]))]
+    pub secret_settings: Vec<SecretSetting>,
+    /// What is accounted for, by the component's name in the backend, such as `cpu`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub components: BTreeMap<String, Component>,
+    /// Whether Waldur may list resources that exist in the backend, for import. Works in the events mode only.
+    /// Default: false.
+    #[serde(default)]
+    pub resource_import: bool,
+    /// Whether user names are taken over from the backend again and again. Needs `backend.membership`.
+    /// Default: false.
+    #[serde(default)]
+    pub username_reconciliation: bool,
+    /// Whether a component whose usage decreased is left out of the report instead of blocking all of it; right for
+    /// backends whose meters are independent. Default: false.
+    #[serde(default)]
+    pub omit_anomalous_usage_components: bool,
+    /// Whether users of the backend who are in no team in Waldur are left alone instead of removed. Needs agent
+    /// 1.0.8. Default: the agent's own, false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preserve_unmanaged_backend_users: Option<bool>,
+}
+
+/// The plugins that serve an offering. Any name is allowed, because an image may bring plugins of its own; those
+/// that upstream knows are checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Backend {
+    /// The backend's type, such as `slurm`: which rules the settings are checked by.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-z0-9][a-z0-9_.-]*$"))]
+    pub type_: String,
+    /// Plugin that processes orders, such as `slurm`. Default: none, orders are not processed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
+    pub orders: Option<String>,
+    /// Plugin that synchronises members, such as `slurm`. Default: none, members are not synchronised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
+    pub membership: Option<String>,
+    /// Plugin that reports usage, such as `slurm`. Default: none, usage is not reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
+    pub reporting: Option<String>,
+    /// Plugin that makes user names: `base`, `ldap`, `waldur-identity-bridge`. Default: `base`.
+    #[serde(default = "base")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
+    pub usernames: String,
+}
+
+impl Backend {
+    /// The plugins named, each once.
+    pub fn plugins(&self) -> BTreeSet<&str> {
+        let roles = [
+            self.orders.as_deref(),
+            self.membership.as_deref(),
+            self.reporting.as_deref(),
+        ];
+        roles
+            .into_iter()
+            .flatten()
+            .chain([self.usernames.as_str()])
+            .collect()
+    }
+
+    /// Whether plugin `name` has a role.
+    pub fn uses(&self, name: &str) -> bool {
+        self.plugins().contains(name)
+    }
+}
+
+/// Whether and how Waldur's events are listened to (STOMP over WebSocket).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Events {
+    /// Whether orders come by events; else they are polled. Default: false.
+    #[serde(default)]
+    pub enabled: bool,
+    /// Whether members come by events. Default: as `enabled`. False with `enabled` true polls members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<bool>,
+    /// Host of the WebSocket. Default: the host of Waldur's URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    )]
+    pub host: Option<String>,
+    /// Port of the WebSocket. Default: 443 with TLS, else 80.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<u16>,
+    /// Path of the WebSocket. Default: `/rmqws-stomp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/[^\s]*$"))]
+    pub path: Option<String>,
+    /// Whether the WebSocket uses TLS, always with its certificate verified. Default: true.
+    #[serde(default = "yes")]
+    pub tls: bool,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            membership: None,
+            host: None,
+            port: None,
+            path: None,
+            tls: true,
+        }
+    }
+}
+
+/// A setting whose value comes from a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretSetting {
+    /// Where in `settings` the value goes, as a JSON Pointer: `/keycloak/keycloak_password`. Objects on the way are
+    /// made when they are missing.
+    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/([^~/]|~[01])+)+$"))]
+    pub path: String,
+    /// Secret key that holds the value.
+    #[serde(rename = "ref")]
+    pub reference: SecretKeyReference,
+}
+
+fn base() -> String {
+    "base".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}

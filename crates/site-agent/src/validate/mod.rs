@@ -1,0 +1,118 @@
+//! From what the user wrote to a site that can only be right. Everything wrong is reported at once, with the field
+//! and the remedy; what upstream would accept without a word although it is wrong is refused here.
+
+mod component;
+mod offering;
+mod settings;
+mod shared;
+mod slurm;
+#[cfg(test)]
+mod tests;
+mod waldur;
+
+pub(crate) use shared::Shared;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reeve_api_types::{Content, FieldPath, Problem, Reason, SecretText, Source};
+
+use crate::{
+    AgentVersion, Site,
+    valid::{ValidOffering, ValidSite},
+};
+
+/// What the rules need besides the field they look at, and the problems found so far.
+pub(crate) struct Check<'a> {
+    version: AgentVersion,
+    content: &'a dyn Content,
+    problems: Vec<Problem>,
+    seen: BTreeSet<Problem>,
+}
+
+impl Check<'_> {
+    /// Notes a problem, once.
+    fn refuse(&mut self, path: FieldPath, reason: Reason, message: impl Into<String>) {
+        let problem = Problem::new(path, reason, message);
+        if self.seen.insert(problem.clone()) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// The text that a reference leads to. Upstream reads no variables, so a placeholder is a mistake.
+    fn text(&mut self, source: &Source, path: &FieldPath) -> Option<SecretText> {
+        match reeve_api_types::text(self.content, source, path) {
+            Ok(text) if crate::tree::is_placeholder(text.expose()) => {
+                let message =
+                    format!("{source} holds a placeholder, which the agent takes literally; store the value");
+                self.refuse(path.clone(), Reason::InvalidContent, message);
+                None
+            }
+            Ok(text) => Some(text),
+            Err(problem) => {
+                self.refuse(problem.path, problem.reason, problem.message);
+                None
+            }
+        }
+    }
+}
+
+/// Checks `site` for agents of `version`; `content` answers for what it refers to, `root` is the path of the spec.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the fields. Problems that can heal from outside (a Secret that does not
+/// exist yet) are among them: see [`Reason::can_heal`].
+pub fn validate(
+    site: &Site,
+    version: AgentVersion,
+    content: &dyn Content,
+    root: &FieldPath,
+) -> Result<ValidSite, Vec<Problem>> {
+    let mut check = Check {
+        version,
+        content,
+        problems: Vec::new(),
+        seen: BTreeSet::new(),
+    };
+    let shared = shared::check(&mut check, site, root);
+    let mut offerings = Vec::with_capacity(site.offerings.len());
+    for (index, offering) in site.offerings.iter().enumerate() {
+        let path = root.field("offerings").index(index);
+        offerings.extend(offering::check(&mut check, site, offering, root, &path));
+    }
+    refuse_duplicates(&mut check, site, &offerings, root);
+    waldur::refuse_mixed_bundles(&mut check, site, root);
+    if check.problems.is_empty() {
+        Ok(ValidSite::new(site, version, shared, offerings))
+    } else {
+        Err(check.problems)
+    }
+}
+
+/// Two entries of one name, and two entries that have the same duty for the same offering of the same Waldur.
+fn refuse_duplicates(check: &mut Check<'_>, site: &Site, valid: &[ValidOffering], root: &FieldPath) {
+    let mut names = BTreeMap::new();
+    for (index, offering) in site.offerings.iter().enumerate() {
+        if let Some(first) = names.insert(&offering.name, index) {
+            let path = root.field("offerings").index(index).field("name");
+            let message = format!(
+                "offerings[{first}] has the name {:?} already; give each its own",
+                offering.name
+            );
+            check.refuse(path, Reason::Duplicate, message);
+        }
+    }
+    let mut duties = BTreeMap::new();
+    for offering in valid {
+        for claim in offering.claims() {
+            let holder = duties.insert((claim.url, claim.uuid, claim.duty), &offering.spec().name);
+            if let Some(first) = holder {
+                let message = format!(
+                    "offering {first:?} has this UUID and {} too: a second process would do the same work twice; \
+                     remove one of them",
+                    claim.duty
+                );
+                check.refuse(offering.path().field("uuid"), Reason::Duplicate, message);
+            }
+        }
+    }
+}

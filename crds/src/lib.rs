@@ -1,0 +1,19 @@
+//! The custom resources: domain types from `crates/` wrapped with what a workload needs, their schemas and CEL
+//! rules, and the same validation offline.
+
+mod definition;
+mod generated;
+pub mod names;
+mod offline;
+mod reference;
+mod site_agent;
+mod workload;
+
+pub use definition::{definitions, schema};
+pub use generated::{GeneratedFile, generated, yaml};
+pub use offline::Offline;
+pub use site_agent::{
+    ModeSettings, ModeState, ModeStatus, Modes, OfferingStatus, SiteAgent, SiteAgentSpec, SiteAgentStatus,
+    Slurm,
+};
+pub use workload::{NetworkAccess, PodOverrides, Resources};

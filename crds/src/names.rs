@@ -1,0 +1,223 @@
+//! Every name that Reeve puts on objects or reads from them, in one place: labels, annotations, condition
+//! types, reasons. `docs/reference/names.md` is generated from these tables.
+
+use reeve_api_types::Reason;
+use sha2::{Digest, Sha256};
+
+/// A name, and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name as it stands in objects.
+    pub name: &'static str,
+    /// What it means, in Markdown.
+    pub meaning: &'static str,
+}
+
+/// Defines constants and the table of them; the doc comment is also the table's text.
+macro_rules! table {
+    ($(#[$about:meta])* $table:ident: $($(#[doc = $doc:literal])+ $constant:ident = $value:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $constant: &str = $value;)+
+        $(#[$about])*
+        pub const $table: &[Entry] = &[$(Entry { name: $value, meaning: concat!($($doc),+) }),+];
+    };
+}
+
+/// The API group.
+pub const GROUP: &str = "reeve.dev";
+/// The API version served and stored.
+pub const VERSION: &str = "v1alpha1";
+/// Group and version, as in `apiVersion`.
+pub const API_VERSION: &str = "reeve.dev/v1alpha1";
+/// What every label and annotation of ours starts with.
+pub const PREFIX: &str = "reeve.dev/";
+/// The value of [`LABEL_MANAGED_BY`].
+pub const MANAGED_BY: &str = "reeve";
+/// The value of [`LABEL_PART_OF`].
+pub const PART_OF: &str = "reeve";
+/// The field manager of the operator's server-side applies, and the reporter of its events.
+pub const FIELD_MANAGER: &str = "reeve-operator";
+/// The init container that brings the supervisor into an agent's pod.
+pub const SUPERVISOR_INIT_CONTAINER: &str = "install-supervisor";
+/// The container that runs an agent under the supervisor.
+pub const AGENT_CONTAINER: &str = "agent";
+/// The version of the protocol between supervisor and operator, in [`ANNOTATION_PROTOCOL`].
+pub const PROTOCOL: &str = "1";
+
+table! {
+    /// Labels on children.
+    LABELS:
+    /// The kind of workload: `site-agent`.
+    LABEL_NAME = "app.kubernetes.io/name";
+    /// Name of the object that owns the child, cut and hashed to 63 characters.
+    LABEL_INSTANCE = "app.kubernetes.io/instance";
+    /// The part of the workload: for a `SiteAgent` the mode (`orders`, `membership`, `reports`, `events`).
+    LABEL_COMPONENT = "app.kubernetes.io/component";
+    /// Always `reeve`.
+    LABEL_PART_OF = "app.kubernetes.io/part-of";
+    /// Always `reeve`. Objects without it are never deleted.
+    LABEL_MANAGED_BY = "app.kubernetes.io/managed-by";
+    /// The image's tag.
+    LABEL_VERSION = "app.kubernetes.io/version";
+    /// The owner's uid. Children are found by it, so that a namesake's are never touched.
+    LABEL_OWNER_UID = "reeve.dev/owner-uid";
+}
+
+table! {
+    /// Annotations.
+    ANNOTATIONS:
+    /// On an object of ours: reconcile now, once for each new value. Echoed as `status.lastHandledReconcile`.
+    ANNOTATION_RECONCILE = "reeve.dev/reconcile";
+    /// On a pod template: SHA-256 of the configuration that the pods run with, 10 hexadecimal digits.
+    ANNOTATION_CONFIG_HASH = "reeve.dev/config-hash";
+    /// On a Deployment: digest of its pod template without the supervisor's image, by which an upgrade of the
+    /// operator alone is told from a change.
+    ANNOTATION_TEMPLATE_HASH = "reeve.dev/template-hash";
+    /// On a Lease, written by the supervisor: version of this protocol, `1`.
+    ANNOTATION_PROTOCOL = "reeve.dev/protocol";
+    /// On a Lease, written by the supervisor: `Starting`, `Running`, `Unhealthy`, `BackOff` or `Stopping`.
+    ANNOTATION_STATE = "reeve.dev/state";
+    /// On a Lease, written by the supervisor: when that state began, RFC 3339.
+    ANNOTATION_STATE_SINCE = "reeve.dev/state-since";
+    /// On a Lease, written by the supervisor: a short sentence on the state. Never log text.
+    ANNOTATION_MESSAGE = "reeve.dev/message";
+    /// On a Lease, written by the supervisor: how often the agent was restarted in this pod.
+    ANNOTATION_RESTARTS = "reeve.dev/restarts";
+}
+
+table! {
+    /// Types of conditions.
+    CONDITIONS:
+    /// All is as the spec says, and works.
+    CONDITION_READY = "Ready";
+    /// Work is going on. Absent otherwise.
+    CONDITION_RECONCILING = "Reconciling";
+    /// Only a change of the object by its user helps. Absent otherwise.
+    CONDITION_STALLED = "Stalled";
+    /// Every pod that should serve, serves.
+    CONDITION_AVAILABLE = "Available";
+    /// `spec.suspend` is set: the operator leaves the children alone. Absent otherwise.
+    CONDITION_SUSPENDED = "Suspended";
+    /// The spec and everything it refers to make a configuration that works.
+    CONDITION_CONFIG_VALID = "ConfigValid";
+    /// Something is sent to outside the cluster without TLS or without verifying it. Absent otherwise.
+    CONDITION_INSECURE_TRANSPORT = "InsecureTransport";
+}
+
+table! {
+    /// Reasons of conditions and events.
+    REASONS:
+    /// Everything is as the spec says.
+    REASON_SUCCEEDED = "Succeeded";
+    /// Changes are on their way.
+    REASON_PROGRESSING = "Progressing";
+    /// `spec.suspend` is set.
+    REASON_SUSPENDED = "Suspended";
+    /// `spec.stopped` is set: scaled to zero on purpose.
+    REASON_STOPPED = "Stopped";
+    /// The spec is wrong; the message names each field and what to write.
+    REASON_INVALID_SPEC = "InvalidSpec";
+    /// An object that the spec refers to does not exist (yet).
+    REASON_REFERENCE_NOT_FOUND = "ReferenceNotFound";
+    /// An object that the spec refers to lacks the key.
+    REASON_KEY_NOT_FOUND = "KeyNotFound";
+    /// What a reference points at cannot be used: empty, not UTF-8, not PEM.
+    REASON_INVALID_CONTENT = "InvalidContent";
+    /// Another object already serves this duty of this offering.
+    REASON_OFFERING_CONFLICT = "OfferingConflict";
+    /// The API server refused a child; the message holds its words.
+    REASON_APPLY_FAILED = "ApplyFailed";
+    /// A child of that name belongs to somebody else.
+    REASON_NAME_TAKEN = "NameTaken";
+    /// Pods are being replaced.
+    REASON_ROLLING_OUT = "RollingOut";
+    /// Pods do not become ready; the message says why.
+    REASON_PODS_NOT_READY = "PodsNotReady";
+    /// A pod runs, and its agent starts.
+    REASON_STARTING = "Starting";
+    /// The agent runs but is not well: its heartbeat is old.
+    REASON_UNHEALTHY = "Unhealthy";
+    /// The agent exits again and again; the supervisor waits before the next start.
+    REASON_BACK_OFF = "BackOff";
+    /// Plain HTTP, or TLS without verification, towards outside the cluster.
+    REASON_PLAINTEXT = "Plaintext";
+}
+
+/// The action that events of a pass report.
+pub const ACTION_RECONCILE: &str = "Reconcile";
+
+/// The reason of a condition for a problem that validation found.
+pub const fn reason_of(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ReferenceNotFound => REASON_REFERENCE_NOT_FOUND,
+        Reason::KeyNotFound => REASON_KEY_NOT_FOUND,
+        Reason::InvalidContent => REASON_INVALID_CONTENT,
+        Reason::UnknownField
+        | Reason::InvalidValue
+        | Reason::OutOfRange
+        | Reason::Required
+        | Reason::Duplicate
+        | Reason::Conflict
+        | Reason::NoEffect
+        | Reason::Immutable => REASON_INVALID_SPEC,
+    }
+}
+
+/// The longest label value and DNS label.
+const LONGEST: usize = 63;
+/// Hexadecimal digits of a digest that keeps cut names apart (2^40: a collision within a namespace is out of
+/// reach).
+const DIGITS: usize = 10;
+
+/// `name` when it fits in 63 characters and is a DNS label, else cut, with a digest of the whole at the end.
+/// Dots, which object names may have and labels of DNS may not, count as not fitting.
+pub fn fit(name: &str) -> String {
+    if name.len() <= LONGEST && !name.contains('.') {
+        return name.to_owned();
+    }
+    let digest = Sha256::digest(name.as_bytes());
+    let digits: String = digest
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .take(DIGITS / 2)
+        .collect();
+    let kept: String = name
+        .replace('.', "-")
+        .chars()
+        .take(LONGEST - DIGITS - 1)
+        .collect();
+    format!("{}-{digits}", kept.trim_end_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_fits_stays_and_a_long_one_is_cut_but_stays_distinct() {
+        assert_eq!(fit("site-orders"), "site-orders");
+        let (one, other) = (
+            fit(&format!("{}x", "a".repeat(252))),
+            fit(&format!("{}y", "a".repeat(252))),
+        );
+        assert_eq!((one.len(), other.len()), (63, 63));
+        assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_dotted_name_becomes_a_dns_label_that_no_plain_name_has() {
+        let fitted = fit("a.b");
+        assert!(fitted.starts_with("a-b-") && fitted.len() == 14, "{fitted}");
+    }
+
+    #[test]
+    fn every_name_of_ours_is_explained_once() {
+        for table in [LABELS, ANNOTATIONS, CONDITIONS, REASONS] {
+            let mut names: Vec<_> = table.iter().map(|entry| entry.name).collect();
+            names.sort_unstable();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all);
+            assert!(table.iter().all(|entry| entry.meaning.trim().ends_with('.')));
+        }
+    }
+}

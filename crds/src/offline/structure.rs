@@ -1,0 +1,257 @@
+//! Structural schemas as the API server reads them. Not a general JSON Schema validator: fields that are not named
+//! are mistakes, lists can be maps, and messages name the remedy.
+
+use std::collections::BTreeSet;
+
+use reeve_api_types::{FieldPath, Problem, Reason};
+use regex::Regex;
+use serde_json::{Map, Value};
+
+/// The keywords that are understood here. A test keeps the definitions to them.
+#[cfg(test)]
+pub(super) const KEYWORDS: &[&str] = &[
+    "additionalProperties",
+    "default",
+    "description",
+    "enum",
+    "exclusiveMinimum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minimum",
+    "pattern",
+    "properties",
+    "required",
+    "title",
+    "type",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+];
+
+/// What every object has without its schema saying so.
+const IMPLIED: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// Checks a whole object.
+pub(super) fn check_root(schema: &Value, object: &Value, problems: &mut Vec<Problem>) {
+    let mut object = object.clone();
+    if let Value::Object(fields) = &mut object {
+        fields.retain(|name, _| !IMPLIED.contains(&name.as_str()));
+    }
+    Walk { problems }.check(schema, &object, &FieldPath::default());
+}
+
+struct Walk<'a> {
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Walk<'_> {
+    fn refuse(&mut self, path: &FieldPath, reason: Reason, message: impl Into<String>) {
+        self.problems.push(Problem::new(path.clone(), reason, message));
+    }
+
+    fn check(&mut self, schema: &Value, value: &Value, path: &FieldPath) {
+        if !self.has_type(schema, value, path) {
+            return;
+        }
+        match value {
+            Value::Object(object) => self.object(schema, object, path),
+            Value::Array(list) => self.list(schema, list, path),
+            Value::String(text) => self.text(schema, text, path),
+            Value::Number(number) => self.number(schema, number.as_f64().unwrap_or_default(), path),
+            Value::Bool(_) | Value::Null => {}
+        }
+        if let Some(allowed) = schema["enum"].as_array()
+            && !allowed.contains(value)
+        {
+            let allowed: Vec<_> = allowed
+                .iter()
+                .map(|value| value.as_str().unwrap_or_default())
+                .collect();
+            self.refuse(
+                path,
+                Reason::OutOfRange,
+                format!("write one of {}", allowed.join(", ")),
+            );
+        }
+    }
+
+    fn has_type(&mut self, schema: &Value, value: &Value, path: &FieldPath) -> bool {
+        let (fits, wanted) = if schema["x-kubernetes-int-or-string"] == true {
+            (
+                value.is_string() || value.is_i64() || value.is_u64(),
+                "a whole number or a text",
+            )
+        } else {
+            match schema["type"].as_str() {
+                Some("object") => (value.is_object(), "an object"),
+                Some("array") => (value.is_array(), "a list"),
+                Some("string") => (
+                    value.is_string(),
+                    "a text (in quotes when it looks like a number)",
+                ),
+                Some("boolean") => (value.is_boolean(), "true or false"),
+                Some("integer") => (value.is_i64() || value.is_u64(), "a whole number"),
+                Some("number") => (value.is_number(), "a number"),
+                _ => (true, "any value"),
+            }
+        };
+        if !fits {
+            let given = match value {
+                Value::Null => "nothing",
+                Value::Bool(_) => "true or false",
+                Value::Number(_) => "a number",
+                Value::String(_) => "a text",
+                Value::Array(_) => "a list",
+                Value::Object(_) => "an object",
+            };
+            self.refuse(path, Reason::InvalidValue, format!("write {wanted}, not {given}"));
+        }
+        fits
+    }
+
+    fn object(&mut self, schema: &Value, object: &Map<String, Value>, path: &FieldPath) {
+        for name in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
+            if !object.contains_key(name) {
+                self.refuse(&path.field(name), Reason::Required, "is required; add it");
+            }
+        }
+        self.at_most(schema, "maxProperties", object.len(), "entries", path);
+        let open = schema["x-kubernetes-preserve-unknown-fields"] == true;
+        let others = schema.get("additionalProperties");
+        for (name, value) in object {
+            let known = schema["properties"].get(name);
+            match known.or(others) {
+                Some(field) => self.check(field, value, &path.field(name)),
+                None if open => {}
+                None => {
+                    let message = unknown(schema, name);
+                    self.refuse(&path.field(name), Reason::UnknownField, message);
+                }
+            }
+        }
+    }
+
+    fn list(&mut self, schema: &Value, list: &[Value], path: &FieldPath) {
+        self.at_most(schema, "maxItems", list.len(), "elements", path);
+        if let Some(least) = schema["minItems"].as_u64()
+            && (list.len() as u64) < least
+        {
+            self.refuse(path, Reason::Required, format!("needs at least {least} element"));
+        }
+        let keys: Vec<&str> = schema["x-kubernetes-list-map-keys"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let distinct = !keys.is_empty() || schema["x-kubernetes-list-type"] == "set";
+        let mut seen = BTreeSet::new();
+        for (index, value) in list.iter().enumerate() {
+            let path = path.index(index);
+            let identity = if keys.is_empty() {
+                value.to_string()
+            } else {
+                keys.iter()
+                    .map(|key| value[*key].to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            if distinct && !seen.insert(identity.clone()) {
+                let message = format!("{identity} is there already; keep one");
+                self.refuse(
+                    &keys.first().map_or(path.clone(), |key| path.field(key)),
+                    Reason::Duplicate,
+                    message,
+                );
+            }
+            self.check(&schema["items"], value, &path);
+        }
+    }
+
+    fn text(&mut self, schema: &Value, text: &str, path: &FieldPath) {
+        self.at_most(schema, "maxLength", text.chars().count(), "characters", path);
+        if let Some(least) = schema["minLength"].as_u64()
+            && (text.chars().count() as u64) < least
+        {
+            self.refuse(
+                path,
+                Reason::InvalidValue,
+                format!("needs at least {least} characters"),
+            );
+        }
+        if let Some(pattern) = schema["pattern"].as_str()
+            && !Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
+        {
+            self.refuse(
+                path,
+                Reason::InvalidValue,
+                format!("{text:?} does not match {pattern}"),
+            );
+        }
+    }
+
+    fn number(&mut self, schema: &Value, number: f64, path: &FieldPath) {
+        let low = schema["minimum"].as_f64();
+        let high = schema["maximum"].as_f64();
+        let exclusive = schema["exclusiveMinimum"] == true;
+        let above = low.is_none_or(|low| if exclusive { number > low } else { number >= low });
+        if above && high.is_none_or(|high| number <= high) {
+            return;
+        }
+        let message = match (low, high) {
+            (Some(low), Some(high)) => format!("write {low} to {high}"),
+            (Some(low), None) if exclusive => format!("write a number above {low}"),
+            (Some(low), None) => format!("write {low} or more"),
+            (None, high) => format!("write {} or less", high.unwrap_or_default()),
+        };
+        self.refuse(path, Reason::OutOfRange, message);
+    }
+
+    fn at_most(&mut self, schema: &Value, keyword: &str, size: usize, what: &str, path: &FieldPath) {
+        if let Some(most) = schema[keyword].as_u64()
+            && size as u64 > most
+        {
+            self.refuse(
+                path,
+                Reason::OutOfRange,
+                format!("has {size} {what}; at most {most} are allowed"),
+            );
+        }
+    }
+}
+
+/// Says that there is no such field, and which one may be meant.
+fn unknown(schema: &Value, name: &str) -> String {
+    let plain = |text: &str| -> String {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let fields = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(field, _)| field.as_str());
+    let nearest = fields
+        .map(|field| (strsim::damerau_levenshtein(&plain(field), &plain(name)), field))
+        .filter(|(distance, field)| *distance <= 2 && *distance * 3 <= field.len())
+        .min();
+    match nearest {
+        Some((_, field)) => format!("there is no such field; did you mean {field}?"),
+        None => "there is no such field; remove it".to_owned(),
+    }
+}

@@ -1,0 +1,116 @@
+//! What the operator tells about a `SiteAgent`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use reeve_site_agent::Mode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator last saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteAgentStatus {
+    /// `metadata.generation` that this status speaks of; -1 before the first pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What holds: `Ready` always; `Reconciling`, `Stalled` and others while they apply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The modes that the offerings need, and how they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub modes: Vec<ModeStatus>,
+    /// How many of the modes are ready, of how many: `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8))]
+    pub ready_modes: Option<String>,
+    /// The offerings, and the modes that serve each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub offerings: Vec<OfferingStatus>,
+    /// The value of the annotation `reeve.dev/reconcile` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_reconcile: Option<String>,
+}
+
+/// How a mode is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModeStatus {
+    /// The mode.
+    pub name: Mode,
+    /// Digest of the configuration that its pods are to run with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub config_hash: Option<String>,
+    /// Pods wanted.
+    pub desired: i32,
+    /// Pods ready.
+    pub ready: i32,
+    /// Pod that runs the agent now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub leader: Option<String>,
+    /// What the agent does, as its supervisor says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ModeState>,
+    /// When that state began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How often the agent was restarted within its pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<i64>,
+    /// A sentence on the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// What an agent does, as its supervisor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = reeve_api_types::schema::undescribed)]
+pub enum ModeState {
+    /// It was started and has not shown life yet.
+    Starting,
+    /// It works.
+    Running,
+    /// It runs, but its heartbeat is old.
+    Unhealthy,
+    /// It exited again and again; the next start waits.
+    BackOff,
+    /// It finishes what it has begun, then ends.
+    Stopping,
+}
+
+impl std::str::FromStr for ModeState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        match text {
+            "Starting" => Ok(Self::Starting),
+            "Running" => Ok(Self::Running),
+            "Unhealthy" => Ok(Self::Unhealthy),
+            "BackOff" => Ok(Self::BackOff),
+            "Stopping" => Ok(Self::Stopping),
+            _ => Err(UnknownState(text.to_owned())),
+        }
+    }
+}
+
+/// A state that this version does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a state of the supervisor; upgrade the operator before the agents image")]
+pub struct UnknownState(String);
+
+/// Which modes serve an offering.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OfferingStatus {
+    /// Name of the offering.
+    #[schemars(length(max = 150))]
+    pub name: String,
+    /// The modes that serve it.
+    #[schemars(length(max = 4))]
+    pub modes: Vec<Mode>,
+}

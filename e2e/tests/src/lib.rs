@@ -1,0 +1,25 @@
+//! The operator under test: a real API server without a node, the chart's own rights, the program as users run it.
+//! The tests in `tests/api` and the benchmark in `bench/` are built from these pieces.
+
+// What fails here, fails the test that called it, where it stands.
+#![allow(clippy::missing_panics_doc)]
+
+mod conditions;
+mod http;
+mod lab;
+mod load;
+mod operator;
+mod pods;
+pub mod site;
+mod suite;
+mod traffic;
+mod wait;
+
+pub use conditions::{Condition, Conditions};
+pub use http::{get, put};
+pub use lab::{ACCOUNT, DEFINITIONS, Lab, RIGHTS, SOON, SYSTEM, install, render};
+pub use load::{CHILDREN, Load, idle};
+pub use operator::{Operator, Starter, Usage};
+pub use suite::{Suite, bring_up, perform};
+pub use traffic::Traffic;
+pub use wait::{until, until_some};

@@ -1,0 +1,26 @@
+//! Waiting for a condition, with a limit. What was not reached is named, with what was seen last.
+//! Nothing here waits for time to pass.
+
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(25);
+
+/// Looks again until there is something; answers it, and panics with `what` at the limit.
+pub async fn until_some<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Looks again until it holds; answers how long that took, and panics with `what` at the limit.
+pub async fn until(what: &str, limit: Duration, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+    let start = Instant::now();
+    until_some(what, limit, async || holds().await.then_some(())).await;
+    start.elapsed()
+}

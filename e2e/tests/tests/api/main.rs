@@ -1,0 +1,79 @@
+//! The operator on API servers without nodes: what it does, what it says, what it sends, and what it survives.
+//! Needs root: `cargo test --package reeve-e2e-tests --test api -- --ignored`.
+
+mod burst;
+mod children;
+mod leadership;
+mod mistakes;
+mod outage;
+mod process;
+mod refusals;
+mod rights;
+mod switches;
+
+use std::process::ExitCode;
+
+use reeve_e2e_tests::Suite;
+
+/// Adds functions to the suite under their own names.
+macro_rules! tests {
+    ($suite:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
+        $($($suite.add(stringify!($test), $module::$test);)+)+
+    };
+}
+
+fn main() -> ExitCode {
+    let mut suite = Suite::default();
+    tests! { suite:
+        mistakes {
+            an_object_written_past_the_schema_is_told_which_field_is_wrong_and_others_go_on,
+            a_missing_secret_is_named_and_once_it_appears_children_exist_within_two_seconds,
+            a_renamed_key_is_named_and_running_agents_are_left_as_they_are,
+            a_token_that_cannot_be_one_is_refused_without_being_shown,
+            names_of_253_characters_and_with_dots_get_distinct_children_of_at_most_63,
+            hostile_values_reach_the_agents_as_they_are_and_harm_nobody,
+            a_name_taken_by_a_foreign_object_is_told_and_the_foreign_object_stays_as_it_is,
+        }
+        refusals {
+            the_api_server_itself_refuses_bad_specs_and_names_field_and_remedy,
+        }
+        children {
+            a_child_that_is_deleted_or_loses_its_labels_is_made_whole,
+            what_others_change_in_a_child_is_taken_back_and_what_they_add_stays,
+            kubectl_rollout_restart_restarts_and_rollout_undo_finds_its_configuration,
+            a_rotated_token_restarts_only_the_agents_that_use_it,
+        }
+        switches {
+            a_suspended_object_is_left_alone_says_so_and_catches_up_when_resumed,
+            a_stopped_object_has_no_pods_and_is_ready,
+            each_new_reconcile_token_is_handled_once_and_echoed,
+            a_deleted_object_leaves_nothing_behind,
+            at_every_moment_status_tells_the_truth_as_kstatus_reads_it,
+        }
+        leadership {
+            after_kill_9_the_other_replica_leads_within_the_lease_duration_plus_one_second,
+            after_sigterm_the_other_replica_leads_within_two_seconds,
+            a_leader_frozen_past_its_lease_writes_nothing_afterwards_and_stands_again,
+        }
+        outage {
+            an_api_server_that_restarts_is_found_again,
+            an_api_server_away_for_a_minute_costs_the_lead_but_no_restart,
+            an_api_server_that_asks_for_rest_gets_it,
+        }
+        process {
+            logs_are_json_their_filter_changes_at_run_time_and_metrics_are_served,
+            no_secret_is_shown_in_logs_status_events_or_anything_but_secrets,
+            readiness_names_a_missing_definition_and_comes_by_itself,
+            readiness_names_a_missing_right_and_comes_by_itself,
+        }
+        rights {
+            every_right_that_the_chart_grants_is_used,
+            in_single_namespaces_roles_suffice_and_nothing_else_is_touched,
+        }
+    }
+    suite.add_alone(
+        "a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart",
+        burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart,
+    );
+    suite.run()
+}

@@ -1,0 +1,242 @@
+//! The chart's rights: none is missing and none is superfluous, cluster-wide and in single namespaces.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::ListParams;
+use reeve_e2e_tests::{ACCOUNT, Lab, RIGHTS, SOON, SYSTEM, install, site, until};
+use serde_json::{Value, json};
+
+/// Rights that this test does not see used, and why the chart grants them all the same.
+const EXCUSED: [(&str, &str, &str); 4] = [
+    (
+        "get",
+        "siteagents",
+        "an object that was written past the schema is read as it is: tested in mistakes.rs",
+    ),
+    (
+        "update",
+        "siteagents/finalizers",
+        "asked for by the admission plugin OwnerReferencesPermissionEnforcement",
+    ),
+    (
+        "update",
+        "leases",
+        "granted to the agents, and nobody can grant what he does not hold",
+    ),
+    (
+        "patch",
+        "events",
+        "kube patches an event that repeats within minutes",
+    ),
+];
+
+/// (verb, resource) pairs.
+type Rights = BTreeSet<(String, String)>;
+
+fn granted(rules: &Value) -> Rights {
+    let words = |rule: &Value, field: &str| -> Vec<String> {
+        let list = rule[field].as_array().into_iter().flatten();
+        list.filter_map(|word| word.as_str().map(ToOwned::to_owned))
+            .collect()
+    };
+    let mut rights = Rights::new();
+    for rule in rules.as_array().into_iter().flatten() {
+        for resource in words(rule, "resources") {
+            rights.extend(
+                words(rule, "verbs")
+                    .into_iter()
+                    .map(|verb| (verb, resource.clone())),
+            );
+        }
+    }
+    rights
+}
+
+fn rules(lab: &Lab, role: &[&str]) -> Value {
+    let mut arguments = vec!["get"];
+    arguments.extend(role);
+    arguments.push("--output=jsonpath={.rules}");
+    serde_json::from_str(&lab.kubectl(&arguments)).expect("JSON")
+}
+
+/// Everything that an operator does: names that are taken, children that are no longer wanted, and all else.
+async fn exercise(lab: &Lab) {
+    lab.create_secret(site::token("waldur")).await;
+    lab.kubectl(&[
+        "create",
+        "configmap",
+        "slurm",
+        "--from-literal=slurm.conf=ClusterName=a",
+    ]);
+    lab.kubectl(&[
+        "create",
+        "deployment",
+        "a-orders",
+        "--image=example.org/foreign:1",
+    ]);
+    lab.kubectl(&["create", "role", "b", "--verb=get", "--resource=pods"]);
+    lab.kubectl(&["create", "rolebinding", "c", "--role=b", "--user=nobody"]);
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "d"},
+        "spec": {"podSelector": {"matchLabels": {"app": "d"}}, "policyTypes": ["Ingress"]},
+    });
+    lab.apply(&policy);
+    for name in ["a", "b", "c", "d"] {
+        lab.create(site::site(name)).await;
+        lab.reason(name, "NameTaken").await;
+    }
+    let slurm = json!({"configMapRef": {"name": "slurm"}});
+    let site = lab
+        .create(site::site_with("site", &[("/spec/slurm", slurm)]))
+        .await;
+    lab.reason("site", "RollingOut").await;
+    for orphan in orphans(&site.metadata.uid.unwrap_or_default()) {
+        lab.apply(&orphan);
+    }
+    until("what is no longer wanted is gone", SOON, async || {
+        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies";
+        !lab.kubectl(&["get", kinds, "--output=name"]).contains("orphan")
+    })
+    .await;
+}
+
+/// One object of each type that looks like a child of an older version which is wanted no longer.
+fn orphans(uid: &str) -> Vec<Value> {
+    let labels = json!({"app.kubernetes.io/managed-by": "reeve", "reeve.dev/owner-uid": uid});
+    let pods =
+        json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
+    let selector = json!({"matchLabels": {"app": "a"}});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "orphan"});
+    let types = [
+        (
+            "apps/v1",
+            "Deployment",
+            json!({"spec": {"selector": selector, "template": pods}}),
+        ),
+        ("coordination.k8s.io/v1", "Lease", json!({})),
+        ("v1", "Secret", json!({})),
+        ("v1", "ServiceAccount", json!({})),
+        ("rbac.authorization.k8s.io/v1", "Role", json!({})),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            json!({"roleRef": role}),
+        ),
+        (
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            json!({"spec": {"podSelector": selector}}),
+        ),
+    ];
+    let complete = |(version, kind, mut object): (&str, &str, Value)| {
+        object["apiVersion"] = version.into();
+        object["kind"] = kind.into();
+        object["metadata"] = json!({"name": "orphan", "labels": labels});
+        object
+    };
+    types.into_iter().map(complete).collect()
+}
+
+/// What is granted was used, but for what is excused.
+fn assert_all_used(lab: &Lab, granted: &Rights) {
+    let mut used = Rights::new();
+    for request in lab.all_traffic().requests() {
+        used.insert((request.verb.clone(), request.resource.clone()));
+        // A server-side apply that makes an object needs the right to create it.
+        if request.verb == "patch" && request.code == 201 {
+            used.insert(("create".to_owned(), request.resource.clone()));
+        }
+    }
+    let excused = EXCUSED.map(|(verb, resource, _)| (verb.to_owned(), resource.to_owned()));
+    let superfluous: Vec<_> = granted
+        .iter()
+        .filter(|right| !used.contains(*right) && !excused.contains(right))
+        .collect();
+    assert!(
+        superfluous.is_empty(),
+        "granted by the chart and never used: {superfluous:?}"
+    );
+}
+
+pub(crate) async fn every_right_that_the_chart_grants_is_used(lab: &Lab) {
+    let mut operator = lab.operator("first").lead().await;
+    exercise(lab).await;
+    operator.stop().await;
+    assert_all_used(lab, &granted(&rules(lab, &["clusterrole", ACCOUNT])));
+
+    let leader = format!("{ACCOUNT}-leader");
+    let of_the_lease = lab.all_traffic().only(|request| request.namespace == SYSTEM);
+    let calls = of_the_lease.by_call();
+    for (verb, resource) in granted(&rules(lab, &["role", &leader, "--namespace", SYSTEM])) {
+        assert!(
+            calls.contains_key(&(verb.as_str(), resource.as_str())),
+            "Role {leader}: {verb} {resource} is never used"
+        );
+    }
+}
+
+pub(crate) async fn in_single_namespaces_roles_suffice_and_nothing_else_is_touched(lab: &Lab) {
+    let (second, elsewhere) = (format!("{}-2", lab.namespace()), format!("{}-3", lab.namespace()));
+    for namespace in [&second, &elsewhere] {
+        lab.kubectl(&["create", "namespace", namespace]);
+    }
+    lab.kubectl(&["delete", "clusterrolebinding,clusterrole", ACCOUNT]);
+    let namespaces = format!("{},{second}", lab.namespace());
+    install(
+        lab.cluster(),
+        RIGHTS,
+        &[&format!("watchNamespaces={{{namespaces}}}")],
+    );
+
+    let mut operator = lab
+        .operator("first")
+        .flag(format!("--watch-namespaces={namespaces}"))
+        .lead()
+        .await;
+    for namespace in [&second, &elsewhere] {
+        lab.kubectl(&[
+            "create",
+            "secret",
+            "generic",
+            "waldur",
+            "--from-literal=token=x",
+            "--namespace",
+            namespace,
+        ]);
+        let object = serde_json::from_value(site::site("other")).expect("an object");
+        lab.sites_in(namespace)
+            .create(&kube::api::PostParams::default(), &object)
+            .await
+            .expect("it is valid");
+    }
+    exercise(lab).await;
+    let deployments = kube::Api::<Deployment>::namespaced(lab.client(), &second);
+    until("the second namespace is served", SOON, async || {
+        deployments
+            .list_metadata(&ListParams::default())
+            .await
+            .expect("a list")
+            .items
+            .len()
+            == 3
+    })
+    .await;
+    operator.stop().await;
+
+    let traffic = lab.all_traffic();
+    let watched = [lab.namespace(), second.as_str(), SYSTEM];
+    let outside: Vec<_> = traffic
+        .requests()
+        .iter()
+        .filter(|request| !watched.contains(&request.namespace.as_str()))
+        .collect();
+    assert!(outside.is_empty(), "asked outside of its namespaces: {outside:?}");
+    assert_all_used(lab, &granted(&rules(lab, &["role", ACCOUNT])));
+    let untouched = lab.sites_in(&elsewhere).get("other").await.expect("it exists");
+    assert_eq!(
+        untouched.data["status"]["observedGeneration"], -1,
+        "{}",
+        untouched.data["status"]
+    );
+}

@@ -1,0 +1,65 @@
+//! The whole product on a real cluster: the operator from its chart, the real upstream agent in pods, a fake Waldur.
+//! Needs root and the images: `cargo test --package reeve-e2e-tests --test pods -- --ignored`.
+
+mod agents;
+mod operator;
+mod stage;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libtest_mimic::{Arguments, Trial};
+
+use stage::Stage;
+
+/// The tests, in this order and on one stage: bringing it up takes longer than all of them.
+struct Play {
+    stage: Arc<Mutex<Option<Stage>>>,
+    trials: Vec<Trial>,
+}
+
+impl Play {
+    fn add<T>(&mut self, name: &'static str, test: T)
+    where
+        T: AsyncFnOnce(&Stage) + Send + 'static,
+    {
+        let stage = Arc::clone(&self.stage);
+        let trial = Trial::test(name, move || {
+            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            stage.get_or_insert_with(Stage::set).perform(test);
+            Ok(())
+        });
+        self.trials.push(trial.with_ignored_flag(true));
+    }
+}
+
+/// Adds functions to the play under their own names.
+macro_rules! tests {
+    ($play:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
+        $($($play.add(stringify!($test), $module::$test);)+)+
+    };
+}
+
+fn main() -> ExitCode {
+    let mut play = Play {
+        stage: Arc::default(),
+        trials: Vec::new(),
+    };
+    tests! { play:
+        agents {
+            the_example_becomes_ready_and_waldur_sees_the_three_polling_modes,
+            an_order_is_approved_and_its_account_made_through_sacctmgr,
+            an_idle_pod_stops_long_before_its_grace_is_over,
+            a_pod_in_the_middle_of_an_order_finishes_it_before_it_stops,
+            an_agent_that_is_killed_is_started_again_in_its_pod,
+            another_token_rolls_the_pods,
+        }
+        operator {
+            a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice,
+            an_upgrade_of_the_chart_restarts_no_agent,
+        }
+    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, play.trials).exit_code()
+}

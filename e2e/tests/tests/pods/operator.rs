@@ -1,0 +1,79 @@
+//! The operator as its chart runs it.
+
+use reeve_e2e_tests::until_some;
+
+use crate::stage::{SITE, SLOW, Stage};
+
+const SYSTEM: &str = "reeve-system";
+const AGENTS: &str = "app.kubernetes.io/name=site-agent";
+
+fn leader(stage: &Stage) -> Option<String> {
+    let lease = stage.get(SYSTEM, "lease/reeve-operator");
+    lease["spec"]["holderIdentity"]
+        .as_str()
+        .filter(|holder| !holder.is_empty())
+        .map(ToOwned::to_owned)
+}
+
+pub(crate) async fn a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice(
+    stage: &Stage,
+) {
+    stage.ready().await;
+    let agents = stage.pods(SITE, AGENTS);
+    let old = until_some("an operator leads", SLOW, async || leader(stage)).await;
+    stage.kubectl(&[
+        "--namespace",
+        SYSTEM,
+        "delete",
+        "pod",
+        &old,
+        "--grace-period=0",
+        "--force",
+    ]);
+    let new = until_some("the other leads", SLOW, async || {
+        leader(stage).filter(|leader| *leader != old)
+    })
+    .await;
+    println!("{old} was killed, {new} leads");
+    assert_eq!(stage.pods(SITE, AGENTS), agents);
+    stage.kubectl(&[
+        "--namespace",
+        SITE,
+        "annotate",
+        "siteagent/site",
+        "--overwrite",
+        "reeve.dev/reconcile=after-failover",
+    ]);
+    until_some("the new leader works", SLOW, async || {
+        let site = stage.get(SITE, "siteagent/site");
+        (site["status"]["lastHandledReconcile"] == "after-failover").then_some(())
+    })
+    .await;
+    assert_eq!(stage.pods(SITE, AGENTS), agents, "a reconcile changes nothing");
+}
+
+pub(crate) async fn an_upgrade_of_the_chart_restarts_no_agent(stage: &Stage) {
+    stage.ready().await;
+    let agents = stage.pods(SITE, AGENTS);
+    let operators = stage.pods(SYSTEM, "app.kubernetes.io/name=reeve");
+    stage.upgrade(&["podAnnotations.upgraded=yes"]);
+    assert_ne!(
+        stage.pods(SYSTEM, "app.kubernetes.io/name=reeve"),
+        operators,
+        "the operator was replaced"
+    );
+    stage.kubectl(&[
+        "--namespace",
+        SITE,
+        "annotate",
+        "siteagent/site",
+        "--overwrite",
+        "reeve.dev/reconcile=after-upgrade",
+    ]);
+    until_some("the upgraded operator works", SLOW, async || {
+        let site = stage.get(SITE, "siteagent/site");
+        (site["status"]["lastHandledReconcile"] == "after-upgrade").then_some(())
+    })
+    .await;
+    assert_eq!(stage.pods(SITE, AGENTS), agents);
+}

@@ -1,0 +1,184 @@
+//! The cluster with everything on it: images, chart, fake Waldur and the example, as `make demo` has it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fake_waldur::Control;
+use reeve_e2e::{Cluster, Ephemeral, Options, find};
+use reeve_e2e_tests::until_some;
+use serde_json::Value;
+
+/// Pulling up Python with all its plugins takes its time on two busy cores.
+pub(crate) const SLOW: Duration = Duration::from_mins(4);
+/// The namespace of `examples/site-agent`.
+pub(crate) const SITE: &str = "hpc";
+
+/// A cluster that is set up.
+pub(crate) struct Stage {
+    cluster: Ephemeral,
+}
+
+impl Stage {
+    /// Brings everything up but waits for no agent.
+    pub(crate) fn set() -> Self {
+        let cluster =
+            Cluster::ephemeral(Options::default()).unwrap_or_else(|error| panic!("no cluster: {error}"));
+        let stage = Self { cluster };
+        for image in ["operator", "agents", "fake-waldur", "site-agent"] {
+            let loaded = find(image).and_then(|archive| stage.cluster.load(&archive));
+            loaded.unwrap_or_else(|error| panic!("image {image}: {error}"));
+        }
+        stage.upgrade(&[]);
+        let (demo, example) = (checkout("e2e/demo"), checkout("examples/site-agent"));
+        stage.kubectl(&["apply", "--filename", &demo]);
+        stage.kubectl(&[
+            "--namespace",
+            "waldur",
+            "rollout",
+            "status",
+            "deployment/waldur",
+            "--timeout=2m",
+        ]);
+        stage.kubectl(&["apply", "--filename", &example]);
+        stage
+    }
+
+    /// Installs the chart, or upgrades it, with these values.
+    pub(crate) fn upgrade(&self, values: &[&str]) {
+        let mut helm = self.cluster.command("helm");
+        helm.args([
+            "upgrade",
+            "--install",
+            "reeve",
+            &checkout("charts/reeve"),
+            "--namespace",
+            "reeve-system",
+        ]);
+        helm.args(["--create-namespace", "--wait", "--timeout", "3m"]);
+        for value in values {
+            helm.args(["--set", value]);
+        }
+        self.inside(|| run(&mut helm));
+    }
+
+    /// Runs a test on a thread inside the cluster's network.
+    pub(crate) fn perform<T>(&self, test: T)
+    where
+        T: AsyncFnOnce(&Self) + Send,
+    {
+        self.inside(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be built").block_on(test(self));
+        });
+    }
+
+    fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.cluster
+            .run(|| Ok(work()))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// kubectl; panics with its words when it fails.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        self.cluster
+            .kubectl(arguments)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// An object as JSON, from any namespace: `get(SITE, "siteagent/site")`.
+    pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
+        let text = self.kubectl(&["--namespace", namespace, "get", object, "--output", "json"]);
+        serde_json::from_str(&text).expect("kubectl writes JSON")
+    }
+
+    /// Names and uids of the pods with this label.
+    pub(crate) fn pods(&self, namespace: &str, selector: &str) -> Vec<(String, String)> {
+        let list = self.kubectl(&[
+            "--namespace",
+            namespace,
+            "get",
+            "pods",
+            "--selector",
+            selector,
+            "--output",
+            "json",
+        ]);
+        let list: Value = serde_json::from_str(&list).expect("kubectl writes JSON");
+        let text = |pod: &Value, field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items
+            .iter()
+            .map(|pod| (text(pod, "name"), text(pod, "uid")))
+            .collect()
+    }
+
+    /// The pod that runs a mode.
+    pub(crate) fn pod_of(&self, mode: &str) -> (String, String) {
+        let selector = format!("app.kubernetes.io/component={mode},app.kubernetes.io/name=site-agent");
+        self.pods(SITE, &selector)
+            .pop()
+            .unwrap_or_else(|| panic!("no pod of {mode}"))
+    }
+
+    /// Waits until the example is Ready; answers its status.
+    pub(crate) async fn ready(&self) -> Value {
+        let mut last = Value::Null;
+        let look = async || {
+            let site = self.get(SITE, "siteagent/site");
+            last = site["status"].clone();
+            let current = last["observedGeneration"] == site["metadata"]["generation"];
+            let conditions = last["conditions"].as_array().cloned().unwrap_or_default();
+            let ready = conditions
+                .iter()
+                .any(|c| c["type"] == "Ready" && c["status"] == "True");
+            (current && ready).then(|| last.clone())
+        };
+        until_some("the example is Ready", SLOW, look).await
+    }
+
+    /// The fake Waldur's control API.
+    pub(crate) fn waldur(&self) -> Control {
+        let pods = self.kubectl(&[
+            "--namespace",
+            "waldur",
+            "get",
+            "pods",
+            "--output",
+            "jsonpath={.items[0].status.podIP}",
+        ]);
+        Control::new(format!("{pods}:8081"))
+    }
+
+    /// Deletes a pod; answers how long it took until it was gone.
+    pub(crate) fn delete_pod(&self, name: &str) -> Duration {
+        let start = Instant::now();
+        self.kubectl(&[
+            "--namespace",
+            SITE,
+            "delete",
+            "pod",
+            name,
+            "--wait=true",
+            "--timeout=3m",
+        ]);
+        start.elapsed()
+    }
+}
+
+fn checkout(path: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.join(path)
+        .to_str()
+        .expect("the checkout's path is text")
+        .to_owned()
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("helm runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,28 @@
+# shellcheck shell=bash
+# Sourced by the other scripts: where the checkout and the cache are, and the tools that Go builds for the tests.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${REEVE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+
+# The driver of the local cluster, built at its first use.
+reeve_cluster() {
+    if [ -z "${driver:-}" ]; then
+        cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --package reeve-e2e --bin reeve-cluster
+        driver=$CARGO_TARGET_DIR/debug/reeve-cluster
+    fi
+    "$driver" "$@"
+}
+
+# Puts the path of a Go command into the variable `tool`, built from MODULE@VERSION once.
+# A module with replace directives cannot be installed, so it is built where Go unpacked it.
+# usage: go_tool MODULE VERSION PACKAGE
+go_tool() {
+    local module=$1 version=$2 package=$3 source
+    tool=$cache/bin/$(basename "$package")-$version
+    [ -x "$tool" ] && return
+    mkdir -p "$cache/bin"
+    source=$(go mod download -json "$module@$version" | jq -er .Dir)
+    go build -C "$source" -o "$tool.unfinished" "$package"
+    mv "$tool.unfinished" "$tool"
+}

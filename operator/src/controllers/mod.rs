@@ -1,0 +1,3 @@
+//! What each kind wants: one folder a kind, each with the same files in the same order.
+
+pub mod site_agent;

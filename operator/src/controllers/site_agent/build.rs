@@ -1,0 +1,251 @@
+//! Step 3: everything that a valid `SiteAgent` wants to exist. No clock, no randomness, no cluster.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy},
+        coordination::v1::Lease,
+        core::v1::{PodTemplateSpec, Secret},
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use reeve_crds::{OfferingStatus, names};
+use reeve_site_agent::Mode;
+use sha2::{Digest, Sha256};
+
+use super::{
+    network,
+    pod::{PodContext, configuration},
+    rbac,
+    validate::{ValidMode, ValidSiteAgent},
+};
+use crate::engine::{
+    Built, ChildKey, ChildState, Children, Detail, Observed, Owner, Settings, kind::AgentUpdate,
+};
+
+/// What `conclude` needs to know of a valid spec; no secret among it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// The modes.
+    pub modes: Vec<ModeOutline>,
+    /// The offerings and their modes, as status shows them.
+    pub offerings: Vec<OfferingStatus>,
+    /// Scaled to zero on purpose.
+    pub stopped: bool,
+    /// What goes unprotected to outside the cluster, a sentence each.
+    pub insecure: Vec<String>,
+}
+
+/// What `conclude` needs to know of a mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeOutline {
+    /// The mode.
+    pub mode: Mode,
+    /// Name of its Deployment.
+    pub deployment: String,
+    /// Name of its Lease.
+    pub lease: String,
+    /// Digest of its configuration.
+    pub config_hash: String,
+    /// Pods wanted.
+    pub desired: i32,
+}
+
+/// Supervisors of another operator version that run now, by Deployment. They stay until the pods change anyway
+/// (an upgrade of the operator restarts nothing), unless `--agent-update=now`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LiveSupervisors(BTreeMap<String, LiveSupervisor>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct LiveSupervisor {
+    image: String,
+    template_hash: Option<String>,
+}
+
+impl LiveSupervisors {
+    /// Reads them off the live Deployments. Those that run this operator's own are no news.
+    pub fn of(observed: &Observed, settings: &Settings) -> Self {
+        if settings.agent_update == AgentUpdate::Now {
+            return Self::default();
+        }
+        let live = |(key, child): (&ChildKey, &ChildState)| match &child.detail {
+            Detail::Deployment(state) => {
+                let (image, template_hash) = (state.supervisor_image.clone()?, state.template_hash.clone());
+                Some((key.name.clone(), LiveSupervisor { image, template_hash }))
+            }
+            _ => None,
+        };
+        let other = |(_, live): &(String, LiveSupervisor)| live.image != settings.agents_image;
+        Self(observed.0.iter().filter_map(live).filter(other).collect())
+    }
+
+    /// The image to go on with: the live one when nothing else of the template changes.
+    fn image_for(&self, deployment: &str, template_hash: &str) -> Option<&str> {
+        let live = self.0.get(deployment)?;
+        (live.template_hash.as_deref() == Some(template_hash)).then_some(live.image.as_str())
+    }
+}
+
+/// Builds the children.
+pub(super) fn build(
+    owner: &Owner,
+    valid: &ValidSiteAgent,
+    live: &LiveSupervisors,
+    settings: &Settings,
+) -> Built<Outline> {
+    let mut children = Children::default();
+    let account = valid
+        .service_account
+        .clone()
+        .unwrap_or_else(|| owner.child_name(&[]));
+    if valid.service_account.is_none() {
+        children.apply(&rbac::service_account(owner));
+    }
+    if let Some(network) = &valid.network {
+        children.apply(&network::policy(owner, network));
+    }
+    let context = ModeContext {
+        owner,
+        valid,
+        live,
+        settings,
+        account: &account,
+    };
+    let modes: Vec<_> = valid
+        .modes
+        .iter()
+        .map(|mode| context.build(mode, &mut children))
+        .collect();
+    children.apply(&rbac::lease_role(
+        owner,
+        modes.iter().map(|mode| mode.lease.clone()).collect(),
+    ));
+    children.apply(&rbac::lease_role_binding(owner, &account));
+    let offerings = valid.site.all_offerings().iter().map(|offering| OfferingStatus {
+        name: offering.spec().name.clone(),
+        modes: offering.modes().collect(),
+    });
+    let offerings = offerings.collect();
+    let outline = Outline {
+        modes,
+        offerings,
+        stopped: valid.stopped,
+        insecure: valid.insecure.clone(),
+    };
+    Built { children, outline }
+}
+
+struct ModeContext<'a> {
+    owner: &'a Owner,
+    valid: &'a ValidSiteAgent,
+    live: &'a LiveSupervisors,
+    settings: &'a Settings,
+    account: &'a str,
+}
+
+impl ModeContext<'_> {
+    /// The Lease, the configuration and the Deployment of one mode.
+    fn build(&self, mode: &ValidMode, children: &mut Children) -> ModeOutline {
+        let slug = mode.mode.slug();
+        let name = self.owner.child_name(&[slug]);
+        children.apply(&Lease {
+            metadata: self.owner.meta(&name, slug),
+            ..Lease::default()
+        });
+        let data = configuration(self.valid, mode);
+        let config_hash = digest(&data);
+        let config = self.owner.child_name(&[slug, &config_hash]);
+        // Named by its content and immutable: a pod never sees a half-changed configuration, and
+        // `kubectl rollout undo` finds the one that went with the older template.
+        children.apply(&Secret {
+            metadata: self.owner.meta(&config, slug),
+            data: Some(data),
+            immutable: Some(true),
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        });
+        let outline = ModeOutline {
+            mode: mode.mode,
+            lease: name.clone(),
+            deployment: name,
+            config_hash,
+            desired: i32::from(!self.valid.stopped),
+        };
+        children.apply(&self.deployment(mode, &outline, &config));
+        outline
+    }
+
+    fn deployment(&self, mode: &ValidMode, outline: &ModeOutline, config: &str) -> Deployment {
+        let slug = mode.mode.slug();
+        let mut metadata = self.owner.meta(&outline.deployment, slug);
+        let mut labels = self.owner.labels(slug);
+        if let Some(tag) = &self.valid.image.tag {
+            let tag = (names::LABEL_VERSION.to_owned(), label_value(tag));
+            labels.extend([tag.clone()]);
+            metadata.labels.get_or_insert_default().extend([tag]);
+        }
+        let pod = PodContext {
+            valid: self.valid,
+            mode,
+            settings: self.settings,
+            config,
+            config_hash: &outline.config_hash,
+            lease: &outline.lease,
+            account: self.account,
+            labels: &labels,
+        };
+        let template_hash = digest_of(&pod.template(""));
+        let image = self.live.image_for(&outline.deployment, &template_hash);
+        let template = pod.template(image.unwrap_or(&self.settings.agents_image));
+        metadata.annotations = Some([(names::ANNOTATION_TEMPLATE_HASH.to_owned(), template_hash)].into());
+        Deployment {
+            metadata,
+            spec: Some(DeploymentSpec {
+                replicas: Some(outline.desired),
+                // Never two at once: upstream's agents do not know of each other.
+                strategy: Some(DeploymentStrategy {
+                    type_: Some("Recreate".to_owned()),
+                    rolling_update: None,
+                }),
+                revision_history_limit: Some(2),
+                selector: LabelSelector {
+                    match_labels: Some(self.owner.selector(slug)),
+                    ..LabelSelector::default()
+                },
+                template,
+                ..DeploymentSpec::default()
+            }),
+            ..Deployment::default()
+        }
+    }
+}
+
+/// Digest of a pod template.
+fn digest_of(template: &PodTemplateSpec) -> String {
+    let bytes = serde_json::to_vec(template).expect("API types serialise to JSON");
+    digest(&BTreeMap::from([(String::new(), ByteString(bytes))]))
+}
+
+/// The first 10 hexadecimal digits of a digest over keys and values.
+fn digest(data: &BTreeMap<String, ByteString>) -> String {
+    let mut hash = Sha256::new();
+    for (key, value) in data {
+        // The lengths keep {"a": "bc"} and {"ab": "c"} apart.
+        hash.update((key.len() as u64).to_be_bytes());
+        hash.update(key);
+        hash.update((value.0.len() as u64).to_be_bytes());
+        hash.update(&value.0);
+    }
+    hash.finalize()
+        .iter()
+        .take(5)
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// A tag as the value of a label: at most 63 characters, letters and digits at both ends. Tags may start with `_`.
+fn label_value(tag: &str) -> String {
+    let cut: String = tag.chars().take(63).collect();
+    cut.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
+}

@@ -1,0 +1,93 @@
+//! `SiteAgent`: for each mode that the offerings need, one Deployment of upstream's agent under the supervisor.
+
+mod build;
+mod conclude;
+mod network;
+mod overrides;
+mod pod;
+mod rbac;
+mod validate;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use reeve_api_types::{FieldPath, Problem};
+use reeve_crds::{SiteAgent, SiteAgentStatus};
+
+use crate::engine::{
+    Built, Conclusion, Content, Kind, KindStatus, Observed, Owner, Reference, Settings,
+    dereference::of_sources,
+};
+
+pub use build::{LiveSupervisors, Outline};
+pub use validate::ValidSiteAgent;
+
+/// The kind.
+#[derive(Clone, Copy, Debug)]
+pub struct SiteAgents;
+
+impl Kind for SiteAgents {
+    type Object = SiteAgent;
+    type Status = SiteAgentStatus;
+    type Valid = ValidSiteAgent;
+    type Outline = Outline;
+    type Live = LiveSupervisors;
+
+    const SLUG: &'static str = "site-agent";
+
+    fn status(object: &SiteAgent) -> Option<&SiteAgentStatus> {
+        object.status.as_ref()
+    }
+
+    fn suspended(object: &SiteAgent) -> bool {
+        object.spec.suspend
+    }
+
+    fn references(object: &SiteAgent) -> Vec<Reference> {
+        of_sources(validate::content_uses(object).into_iter().map(|used| used.source))
+    }
+
+    fn validate(
+        object: &SiteAgent,
+        content: &Content,
+        settings: &Settings,
+        root: &FieldPath,
+    ) -> Result<ValidSiteAgent, Vec<Problem>> {
+        validate::validate(&object.spec, content, settings, root)
+    }
+
+    fn live(observed: &Observed, settings: &Settings) -> LiveSupervisors {
+        LiveSupervisors::of(observed, settings)
+    }
+
+    fn build(
+        owner: &Owner,
+        valid: ValidSiteAgent,
+        live: &LiveSupervisors,
+        settings: &Settings,
+    ) -> Built<Outline> {
+        build::build(owner, &valid, live, settings)
+    }
+
+    fn conclude(_: &SiteAgent, outline: &Outline, observed: &Observed) -> Conclusion<SiteAgentStatus> {
+        conclude::conclude(outline, observed)
+    }
+}
+
+impl KindStatus for SiteAgentStatus {
+    fn observed_generation(&self) -> Option<i64> {
+        self.observed_generation
+    }
+
+    fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
+    fn last_handled_reconcile(&self) -> Option<&str> {
+        self.last_handled_reconcile.as_deref()
+    }
+
+    fn set_shared(&mut self, generation: i64, conditions: Vec<Condition>, handled: Option<String>) {
+        self.observed_generation = Some(generation);
+        self.conditions = conditions;
+        self.last_handled_reconcile = handled;
+    }
+}

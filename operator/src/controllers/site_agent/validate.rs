@@ -1,0 +1,188 @@
+//! Step 2: the domain's rules (in `reeve-site-agent`) and those of the pods that run it.
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use reeve_api_types::{
+    Content, ContentUse, FieldPath, Image, LocalReference, Problem, Reason, SecretKeyReference,
+};
+use reeve_crds::{SiteAgent, SiteAgentSpec, Slurm};
+use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
+
+use super::{network::Network, overrides, pod::SLURM_CONF};
+use crate::engine::{self, Settings};
+
+/// A spec that has passed validation. Made by [`validate`] only.
+#[derive(Debug)]
+pub struct ValidSiteAgent {
+    pub(super) site: ValidSite,
+    pub(super) image: Image,
+    pub(super) pull_secrets: Vec<LocalReference>,
+    pub(super) stopped: bool,
+    pub(super) modes: Vec<ValidMode>,
+    pub(super) overrides: Option<PodTemplateSpec>,
+    pub(super) service_account: Option<String>,
+    pub(super) network: Option<Network>,
+    pub(super) slurm: Option<Slurm>,
+    pub(super) insecure: Vec<String>,
+}
+
+/// What differs between the pods of the modes.
+#[derive(Debug)]
+pub(super) struct ValidMode {
+    pub(super) mode: Mode,
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) resources: k8s_openapi::api::core::v1::ResourceRequirements,
+    pub(super) overrides: Option<PodTemplateSpec>,
+}
+
+/// Everything that the object refers to, with the field that does.
+pub(super) fn content_uses(object: &SiteAgent) -> Vec<ContentUse> {
+    let root = FieldPath::new("spec");
+    let mut uses = reeve_site_agent::references(&object.spec.site, &root);
+    if let Some(slurm) = &object.spec.slurm {
+        uses.extend(slurm_uses(slurm, &root.field("slurm")));
+    }
+    uses
+}
+
+fn slurm_uses(slurm: &Slurm, path: &FieldPath) -> Vec<ContentUse> {
+    // Only its being there is looked at: the pods mount the whole object.
+    let conf = SecretKeyReference {
+        name: slurm.config_map_ref.name.clone(),
+        key: SLURM_CONF.to_owned(),
+    };
+    let conf = reeve_api_types::Source {
+        kind: reeve_api_types::SourceKind::ConfigMap,
+        ..reeve_api_types::Source::from(&conf)
+    };
+    let mut uses = vec![ContentUse {
+        path: path.field("configMapRef"),
+        source: conf,
+    }];
+    if let Some(key) = &slurm.munge_key_ref {
+        uses.push(ContentUse {
+            path: path.field("mungeKeyRef"),
+            source: key.into(),
+        });
+    }
+    uses
+}
+
+/// Everything that is wrong with the spec, at once, or a value that can only be right.
+pub(super) fn validate(
+    spec: &SiteAgentSpec,
+    content: &engine::Content,
+    _: &Settings,
+    root: &FieldPath,
+) -> Result<ValidSiteAgent, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let site = keep(site(spec, content, root), &mut problems);
+    problems.extend(mounted(spec, content, root));
+    let overrides = keep(
+        template(spec.pod_overrides.as_ref(), &root.field("podOverrides")),
+        &mut problems,
+    )
+    .flatten();
+    let network = keep(network(spec, &root.field("networkPolicy")), &mut problems).flatten();
+    if spec.image.tag.is_none() && spec.image.digest.is_none() {
+        let message = "set a tag or a digest: without one the image could be any version";
+        problems.push(Problem::new(root.field("image"), Reason::Required, message));
+    }
+    let modes: Vec<_> = Mode::ALL
+        .into_iter()
+        .filter_map(|mode| keep(valid_mode(spec, mode, root), &mut problems))
+        .collect();
+    match site {
+        Some(site) if problems.is_empty() => {
+            let insecure = site
+                .insecure(root)
+                .into_iter()
+                .map(|i| format!("{}: {}", i.path, i.message))
+                .collect();
+            let modes = modes
+                .into_iter()
+                .filter(|valid| site.modes().any(|mode| mode == valid.mode))
+                .collect();
+            Ok(ValidSiteAgent {
+                site,
+                image: spec.image.clone(),
+                pull_secrets: spec.image_pull_secrets.clone(),
+                stopped: spec.stopped,
+                modes,
+                overrides,
+                service_account: spec.service_account_name.clone(),
+                network,
+                slurm: spec.slurm.clone(),
+                insecure,
+            })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|found| problems.extend(found)).ok()
+}
+
+fn site(
+    spec: &SiteAgentSpec,
+    content: &engine::Content,
+    root: &FieldPath,
+) -> Result<ValidSite, Vec<Problem>> {
+    let version = AgentVersion::of_image(spec.agent_version.as_deref(), spec.image.tag.as_deref()).map_err(
+        |error| {
+            vec![Problem::new(
+                root.field("agentVersion"),
+                Reason::InvalidValue,
+                error.to_string(),
+            )]
+        },
+    )?;
+    reeve_site_agent::validate(&spec.site, version, content, root)
+}
+
+/// What the pods mount must exist, or they hang in `ContainerCreating` without a word in status.
+fn mounted(spec: &SiteAgentSpec, content: &engine::Content, root: &FieldPath) -> Vec<Problem> {
+    let uses = spec
+        .slurm
+        .iter()
+        .flat_map(|slurm| slurm_uses(slurm, &root.field("slurm")));
+    uses.filter_map(|used| reeve_api_types::text(content as &dyn Content, &used.source, &used.path).err())
+        .filter(|problem| problem.reason != Reason::InvalidContent)
+        .collect()
+}
+
+fn template(
+    overrides: Option<&reeve_crds::PodOverrides>,
+    path: &FieldPath,
+) -> Result<Option<PodTemplateSpec>, Vec<Problem>> {
+    overrides
+        .map(|overrides| overrides::check(overrides, path))
+        .transpose()
+}
+
+fn valid_mode(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<ValidMode, Vec<Problem>> {
+    let settings = spec.modes.get(mode);
+    let path = root.field("modes").field(mode.slug()).field("podOverrides");
+    Ok(ValidMode {
+        mode,
+        log_level: settings.log_level,
+        resources: settings.resources.0.clone(),
+        overrides: template(settings.pod_overrides.as_ref(), &path)?,
+    })
+}
+
+fn network(spec: &SiteAgentSpec, path: &FieldPath) -> Result<Option<Network>, Vec<Problem>> {
+    let access = &spec.network_policy;
+    let extra = access.extra_rules().map_err(|error| {
+        let message = format!("not a list of egress rules of a NetworkPolicy: {error}");
+        vec![Problem::new(
+            path.field("extraEgress"),
+            Reason::InvalidValue,
+            message,
+        )]
+    })?;
+    Ok(access.enabled.then(|| Network {
+        cidrs: access.egress_cidrs.clone(),
+        extra,
+    }))
+}

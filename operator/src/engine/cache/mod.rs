@@ -1,0 +1,14 @@
+//! What the watches have told: the objects themselves, their children in slim form, and the versions of what
+//! they refer to. Each feed belongs to one watch; what changed is answered as the objects to wake.
+
+mod children;
+mod guard;
+mod objects;
+mod references;
+mod slim;
+
+pub use children::{ChildFeed, ChildIndex};
+pub use guard::{Guarded, is_too_large};
+pub use objects::{Entry, ObjectFeed, Objects};
+pub use references::{Interest, ReferenceFeed, ReferenceId};
+pub use slim::{Observable, SlimDeployment, SlimLease, SlimReplicaSet};

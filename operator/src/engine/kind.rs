@@ -1,0 +1,134 @@
+//! What a kind must say to be reconciled: the five steps as a trait, with a type for each step's result, so
+//! that none can be skipped.
+
+use std::hash::Hash;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as MetaCondition;
+use kube::{Resource, core::NamespaceResourceScope};
+use reeve_api_types::{FieldPath, Problem};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    child::{Children, Owner},
+    dereference::{Content, Reference},
+    observed::Observed,
+    status::{Condition, Verdict},
+};
+
+/// What the operator was started with and every kind's pods depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Registry that replaces the one of every image, for mirrors. Default: none.
+    pub image_registry: Option<String>,
+    /// The image with our agents; brings the supervisor into pods.
+    pub agents_image: String,
+    /// When the kubelet pulls it. Default: its own rule.
+    pub agents_pull_policy: Option<String>,
+    /// When running pods get a new supervisor.
+    pub agent_update: AgentUpdate,
+}
+
+/// When pods that run get the supervisor of a newer operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum AgentUpdate {
+    /// With the next change of their own: an upgrade of the operator restarts nothing.
+    #[default]
+    Ride,
+    /// At once.
+    Now,
+}
+
+/// The status of a kind: its own fields and the ones that all kinds share.
+pub trait KindStatus: Clone + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync {
+    /// `status.observedGeneration`.
+    fn observed_generation(&self) -> Option<i64>;
+    /// `status.conditions`.
+    fn conditions(&self) -> &[MetaCondition];
+    /// `status.lastHandledReconcile`.
+    fn last_handled_reconcile(&self) -> Option<&str>;
+    /// Sets the shared fields.
+    fn set_shared(&mut self, generation: i64, conditions: Vec<MetaCondition>, handled: Option<String>);
+}
+
+/// What `build` makes.
+#[derive(Debug)]
+pub struct Built<O> {
+    /// The objects wanted.
+    pub children: Children,
+    /// What `conclude` needs of the valid spec. Kept between passes, so it holds no secret.
+    pub outline: O,
+}
+
+/// What `conclude` finds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion<S> {
+    /// The summary, from which `Ready`, `Reconciling` and `Stalled` follow.
+    pub verdict: Verdict,
+    /// The kind's further conditions.
+    pub conditions: Vec<Condition>,
+    /// The kind's own status fields; the shared ones are filled in by the engine.
+    pub status: S,
+}
+
+/// A workload kind.
+///
+/// `validate`, `build` and `conclude` are pure: no clock, no randomness, no cluster. That is what
+/// `kubectl reeve render` runs and what most tests call.
+pub trait Kind: Send + Sync + 'static {
+    /// The custom resource.
+    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Serialize
+        + Send
+        + Sync
+        + 'static;
+    /// Its status.
+    type Status: KindStatus;
+    /// A spec that has passed validation, with everything it refers to. Made by `validate` only.
+    type Valid: Send;
+    /// What is remembered of a valid spec between passes.
+    type Outline: std::fmt::Debug + Send + Sync + 'static;
+
+    /// The value of `app.kubernetes.io/name` on children, and the controller's name in metrics: `site-agent`.
+    const SLUG: &'static str;
+
+    /// The object's status.
+    fn status(object: &Self::Object) -> Option<&Self::Status>;
+
+    /// `spec.suspend`: children are left alone.
+    fn suspended(object: &Self::Object) -> bool;
+
+    /// Step 1, the part that knows the kind: what the object refers to.
+    fn references(object: &Self::Object) -> Vec<Reference>;
+
+    /// Step 2: everything that is wrong, or a value that can only be right. Paths start at `root` (`spec`).
+    fn validate(
+        object: &Self::Object,
+        content: &Content,
+        settings: &Settings,
+        root: &FieldPath,
+    ) -> Result<Self::Valid, Vec<Problem>>;
+
+    /// What of the live children goes into `build`, and nothing else of them: a change of it means building anew.
+    type Live: Hash + Default + Send + Sync;
+
+    /// Reads it off the live children.
+    fn live(observed: &Observed, settings: &Settings) -> Self::Live;
+
+    /// Step 3: every object wanted, complete.
+    fn build(
+        owner: &Owner,
+        valid: Self::Valid,
+        live: &Self::Live,
+        settings: &Settings,
+    ) -> Built<Self::Outline>;
+
+    /// Step 5: the status that the live children amount to.
+    fn conclude(
+        object: &Self::Object,
+        outline: &Self::Outline,
+        observed: &Observed,
+    ) -> Conclusion<Self::Status>;
+}

@@ -1,0 +1,72 @@
+//! Events: one per outcome, when the outcome changes. Everything they say is in status too, for events expire.
+
+use kube::{
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use reeve_crds::names;
+
+use super::{kind::KindStatus, status::Verdict};
+
+/// The longest note that the API takes is 1,024 bytes.
+const LONGEST_NOTE: usize = 1000;
+
+/// Publishes events.
+#[derive(Clone)]
+pub struct Notices(Recorder);
+
+impl std::fmt::Debug for Notices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Notices")
+    }
+}
+
+impl Notices {
+    /// Events of this replica, `identity`.
+    pub fn new(client: Client, identity: &str) -> Self {
+        let reporter = Reporter {
+            controller: names::FIELD_MANAGER.to_owned(),
+            instance: Some(identity.to_owned()),
+        };
+        Self(Recorder::new(client, reporter))
+    }
+
+    /// Publishes the outcome of a pass. An event that cannot be published is logged and dropped: it must not
+    /// hold up the work.
+    pub async fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, event: &Event) {
+        if let Err(error) = self.0.publish(event, &object.object_ref(&())).await {
+            tracing::debug!(%error, "event dropped");
+        }
+    }
+}
+
+/// The event that tells of a change of verdict, if it is one worth telling: the intent (progressing) is not.
+pub fn outcome<S: KindStatus>(previous: Option<&S>, verdict: &Verdict) -> Option<Event> {
+    let type_ = match verdict {
+        Verdict::Progressing { .. } => return None,
+        Verdict::Ready { .. } => EventType::Normal,
+        Verdict::Waiting { .. } | Verdict::Stalled { .. } => EventType::Warning,
+    };
+    let ready = previous
+        .into_iter()
+        .flat_map(super::kind::KindStatus::conditions)
+        .find(|c| c.type_ == names::CONDITION_READY);
+    if ready.is_some_and(|condition| condition.reason == verdict.reason()) {
+        return None;
+    }
+    let mut note = verdict.message().to_owned();
+    if note.len() > LONGEST_NOTE {
+        let end = (0..=LONGEST_NOTE)
+            .rev()
+            .find(|end| note.is_char_boundary(*end))
+            .unwrap_or_default();
+        note.truncate(end);
+    }
+    Some(Event {
+        type_,
+        reason: verdict.reason().to_owned(),
+        note: Some(note),
+        action: names::ACTION_RECONCILE.to_owned(),
+        secondary: None,
+    })
+}

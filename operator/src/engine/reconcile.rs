@@ -1,0 +1,374 @@
+//! One pass over one object: the five steps in order, skipping all that would change nothing.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use jiff::Timestamp;
+use kube::{Api, Client, Resource, ResourceExt, api::DynamicObject, core::error_boundary::InvalidObject};
+use reeve_api_types::{FieldPath, Problem, Reason};
+use reeve_crds::{Offline, names};
+
+use super::{
+    ObjectKey,
+    apply::{Applier, ApplyError, plan},
+    cache::{ChildIndex, Entry, Interest, Objects, ReferenceId, is_too_large},
+    calls::{CallError, Calls},
+    child::Owner,
+    dereference::{Fetched, Version, dereference, merge},
+    kind::{Conclusion, Kind, KindStatus, Settings},
+    memory::{Memory, Record, digest},
+    notices::{Notices, outcome},
+    observed::Observed,
+    status::{Circumstances, Condition, Verdict, assemble, begin},
+};
+
+/// Why a pass has to be tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// A request failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The children could not be made as wanted.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+impl PassError {
+    /// A refusal is the user's business and shown in status; an outage is not the object's fault.
+    fn refusal(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Apply(ApplyError::NameTaken(_)) => Some((names::REASON_NAME_TAKEN, self.to_string())),
+            Self::Call(call) | Self::Apply(ApplyError::Call(call)) if call.is_refusal() => {
+                Some((names::REASON_APPLY_FAILED, self.to_string()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Reconciles the objects of one kind.
+pub struct Reconciler<K: Kind> {
+    /// The client, which does not retry by itself.
+    pub client: Client,
+    /// Limits of requests.
+    pub calls: Arc<Calls>,
+    /// Settings of the operator.
+    pub settings: Settings,
+    /// The objects, as watched.
+    pub objects: Arc<Objects<K::Object>>,
+    /// Their children, as watched.
+    pub children: Arc<ChildIndex>,
+    /// What they refer to.
+    pub interest: Arc<Interest>,
+    /// Where outcomes are announced.
+    pub notices: Notices,
+    /// What is remembered between passes.
+    pub memory: Memory<K::Outline>,
+}
+
+impl<K: Kind> fmt::Debug for Reconciler<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reconciler({})", K::SLUG)
+    }
+}
+
+impl<K: Kind> Reconciler<K> {
+    /// The generation of an object, for telling a new one's failures from an old one's.
+    pub fn generation(&self, key: &ObjectKey) -> i64 {
+        self.objects
+            .get(key)
+            .and_then(|entry| entry.meta().generation)
+            .unwrap_or_default()
+    }
+
+    /// One pass.
+    pub async fn pass(&self, key: &ObjectKey) -> Result<(), PassError> {
+        match self.objects.get(key) {
+            Some(entry) if entry.meta().deletion_timestamp.is_none() => {
+                let uid = entry.meta().uid.clone().unwrap_or_default();
+                let mut record = self.memory.take(key, &uid).unwrap_or_else(|| Record::new(uid));
+                let result = match &entry {
+                    Entry::Good(object) => self.reconcile(key, object, &mut record).await,
+                    Entry::Malformed(invalid) => self.report_malformed(key, invalid, &mut record).await,
+                };
+                // Kept after a failure too: what was done is not done again.
+                self.memory.put(key.clone(), record);
+                result
+            }
+            // Gone or going: the garbage collector follows the owner references.
+            _ => {
+                self.memory.forget(key);
+                self.interest.forget(key);
+                Ok(())
+            }
+        }
+    }
+
+    async fn reconcile(
+        &self,
+        key: &ObjectKey,
+        object: &K::Object,
+        record: &mut Record<K::Outline>,
+    ) -> Result<(), PassError> {
+        let owner = Owner::of(K::SLUG, object);
+        let token = object
+            .annotations()
+            .get(names::ANNOTATION_RECONCILE)
+            .map(String::as_str);
+        let handled = K::status(object).and_then(KindStatus::last_handled_reconcile);
+        if token.is_some() && token != handled && record.input.is_some() {
+            tracing::info!("reconciling now, as asked by annotation");
+            record.input = None;
+            record.applied.clear();
+        }
+        let observed = self.children.of(&owner.uid);
+        let live = K::live(&observed, &self.settings);
+        let input = digest(&(object.meta().generation, token, &self.settings, &live));
+        let mut before = K::status(object).cloned();
+        if !record.settled(input, &observed) || self.references_changed(record) {
+            record.input = None;
+            before = Some(self.begin(key, object, before).await?);
+            if let Err(error) = self.rebuild(key, object, &owner, &live, record).await {
+                if let Some((reason, message)) = error.refusal() {
+                    let verdict = Verdict::Waiting { reason, message };
+                    let conclusion = self.conclusion(object, &owner, record, Some(verdict));
+                    self.conclude(key, object, before.as_ref(), conclusion, handled)
+                        .await?;
+                }
+                return Err(error);
+            }
+            record.input = Some(input);
+        }
+        let conclusion = self.conclusion(object, &owner, record, None);
+        self.conclude(key, object, before.as_ref(), conclusion, token)
+            .await?;
+        Ok(())
+    }
+
+    fn references_changed(&self, record: &Record<K::Outline>) -> bool {
+        record
+            .references
+            .iter()
+            .any(|(id, read)| self.interest.changed_since(id, *read))
+    }
+
+    /// The first thing a new generation gets is a status that says so.
+    async fn begin(
+        &self,
+        key: &ObjectKey,
+        object: &K::Object,
+        before: Option<K::Status>,
+    ) -> Result<K::Status, CallError> {
+        let generation = object.meta().generation.unwrap_or_default();
+        let seen = before.as_ref().and_then(KindStatus::observed_generation) == Some(generation);
+        match before {
+            Some(status) if seen => Ok(status),
+            before => {
+                let status = begin(before.as_ref(), generation, now());
+                self.write_status(key, object.meta().uid.as_deref(), &status)
+                    .await?;
+                Ok(status)
+            }
+        }
+    }
+
+    /// Steps 1 to 4.
+    async fn rebuild(
+        &self,
+        key: &ObjectKey,
+        object: &K::Object,
+        owner: &Owner,
+        live: &K::Live,
+        record: &mut Record<K::Outline>,
+    ) -> Result<(), PassError> {
+        let references = merge(K::references(object));
+        let ids = references.iter().map(|reference| ReferenceId {
+            kind: reference.kind,
+            key: ObjectKey::new(&key.namespace, &reference.name),
+        });
+        self.interest.set(key, ids.collect());
+        let content = dereference(&self.client, &self.calls, &key.namespace, &references).await?;
+        let read = content.0.iter().map(|((kind, name), fetched)| {
+            let id = ReferenceId {
+                kind: *kind,
+                key: ObjectKey::new(&key.namespace, name),
+            };
+            let version = match fetched {
+                Fetched::Missing => Version::Absent,
+                Fetched::Found { version, .. } => *version,
+            };
+            (id, version)
+        });
+        record.references = read.collect();
+        let valid = match K::validate(object, &content, &self.settings, &FieldPath::new("spec")) {
+            Ok(valid) => valid,
+            Err(problems) => {
+                record.problems = problems;
+                return Ok(());
+            }
+        };
+        record.problems.clear();
+        let built = K::build(owner, valid, live, &self.settings);
+        record.outline = Some(built.outline);
+        if K::suspended(object) {
+            // What is held back is found again when the suspension ends: that is a new generation.
+            record.wanted = self.children.of(&owner.uid).0.into_keys().collect();
+            record.applied = BTreeMap::new();
+            return Ok(());
+        }
+        record.wanted = built.children.keys();
+        record.applied.retain(|key, _| record.wanted.contains(key));
+        let observed = self.children.of(&owner.uid);
+        let plan = plan(&built.children, &observed, &record.applied);
+        let applier = Applier {
+            client: &self.client,
+            calls: &self.calls,
+            index: &self.children,
+            owner,
+        };
+        applier.carry_out(&plan, &mut record.applied).await?;
+        Ok(())
+    }
+
+    /// Step 5, pure but for reading the cache.
+    fn conclusion(
+        &self,
+        object: &K::Object,
+        owner: &Owner,
+        record: &Record<K::Outline>,
+        verdict: Option<Verdict>,
+    ) -> Conclusion<K::Status> {
+        let observed: Observed = self.children.of(&owner.uid);
+        let mut conclusion = match &record.outline {
+            Some(outline) => K::conclude(object, outline, &observed),
+            None => Conclusion {
+                verdict: Verdict::of_problems(&record.problems),
+                conditions: Vec::new(),
+                status: K::status(object).cloned().unwrap_or_default(),
+            },
+        };
+        if !record.problems.is_empty() {
+            conclusion.verdict = Verdict::of_problems(&record.problems);
+        }
+        let valid = if record.problems.is_empty() {
+            Condition::new(
+                names::CONDITION_CONFIG_VALID,
+                true,
+                names::REASON_SUCCEEDED,
+                "the spec is valid",
+            )
+        } else {
+            let found = Verdict::of_problems(&record.problems);
+            Condition::new(
+                names::CONDITION_CONFIG_VALID,
+                false,
+                found.reason(),
+                found.message(),
+            )
+        };
+        conclusion.conditions.push(valid);
+        if let Some(verdict) = verdict {
+            conclusion.verdict = verdict;
+        }
+        conclusion
+    }
+
+    async fn conclude(
+        &self,
+        key: &ObjectKey,
+        object: &K::Object,
+        before: Option<&K::Status>,
+        conclusion: Conclusion<K::Status>,
+        handled: Option<&str>,
+    ) -> Result<(), CallError> {
+        let verdict = conclusion.verdict.clone();
+        let at = Circumstances {
+            generation: object.meta().generation.unwrap_or_default(),
+            handled,
+            suspended: K::suspended(object),
+            now: now(),
+        };
+        let status = assemble(before, conclusion, at);
+        if before == Some(&status) {
+            return Ok(());
+        }
+        self.write_status(key, object.meta().uid.as_deref(), &status)
+            .await?;
+        if let Some(event) = outcome(before, &verdict) {
+            tracing::info!(reason = verdict.reason(), message = verdict.message(), "outcome");
+            self.notices.publish(object, &event).await;
+        }
+        Ok(())
+    }
+
+    /// An object that was written past the schema cannot be reconciled, but it can be told why.
+    async fn report_malformed(
+        &self,
+        key: &ObjectKey,
+        invalid: &InvalidObject,
+        record: &mut Record<K::Outline>,
+    ) -> Result<(), PassError> {
+        let generation = invalid.metadata.generation.unwrap_or_default();
+        let input = digest(&("malformed", generation));
+        if record.input == Some(input) {
+            return Ok(());
+        }
+        let problems = if is_too_large(&invalid.error) {
+            let message = format!("{}; split the object", invalid.error);
+            vec![Problem::new(FieldPath::new("spec"), Reason::OutOfRange, message)]
+        } else {
+            self.problems_of_malformed(key, &invalid.error).await?
+        };
+        let verdict = Verdict::of_problems(&problems);
+        let conclusion = Conclusion {
+            verdict,
+            conditions: Vec::new(),
+            status: K::Status::default(),
+        };
+        let at = Circumstances {
+            generation,
+            handled: None,
+            suspended: false,
+            now: now(),
+        };
+        let status = assemble(None, conclusion, at);
+        tracing::warn!(object = %key, error = %invalid.error, "the object does not fit its schema");
+        self.write_status(key, invalid.metadata.uid.as_deref(), &status)
+            .await?;
+        record.input = Some(input);
+        Ok(())
+    }
+
+    async fn problems_of_malformed(&self, key: &ObjectKey, error: &str) -> Result<Vec<Problem>, CallError> {
+        let resource = kube::api::ApiResource::erase::<K::Object>(&());
+        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &key.namespace, &resource);
+        let what = format!("get {} {key}", resource.kind);
+        let raw = match self.calls.run(&what, api.get_opt(&key.name)).await {
+            // The parser's limits are this object's problem; its own words are in `error`.
+            Err(call) if call.is_unreadable() => None,
+            answer => answer?,
+        };
+        let raw = raw.and_then(|object| serde_json::to_value(object).ok());
+        let definition = reeve_crds::definitions()
+            .into_iter()
+            .find(|crd| crd.spec.names.kind == resource.kind);
+        let mut problems = definition
+            .zip(raw)
+            .map(|(definition, raw)| Offline::new(&definition).problems(&raw, None))
+            .unwrap_or_default();
+        if problems.is_empty() {
+            let message = format!("the object cannot be read: {error}; correct it with kubectl edit");
+            problems.push(Problem::new(
+                FieldPath::new("spec"),
+                Reason::InvalidValue,
+                message,
+            ));
+        }
+        Ok(problems)
+    }
+}
+
+/// Now, in whole seconds: the API keeps no more, and a status must compare equal after it was read back.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

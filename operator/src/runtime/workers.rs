@@ -1,0 +1,188 @@
+//! Carries out passes for one kind during one term of leadership: at most so many at once, each within its
+//! time, and one that panics takes nothing else with it.
+
+use std::{num::NonZeroU32, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::metrics::{Metrics, PassResult};
+use crate::engine::{
+    Kind, ObjectKey, Reconciler, backoff::Backoff, cache::Interest, memory::digest, queue::Queue,
+};
+
+/// Limits of passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Passes at the same time.
+    pub concurrent: NonZeroU32,
+    /// Length of one pass.
+    pub pass: Duration,
+}
+
+/// A kind with its queue.
+#[derive(Debug)]
+pub struct Controller<K: Kind> {
+    /// What a pass does.
+    pub reconciler: Reconciler<K>,
+    /// Who wants one.
+    pub queue: Queue,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The side of a controller that watches and the manager see, whatever its kind.
+pub trait Controlled: Send + Sync {
+    /// The owner of a child wants a pass, if it is of this kind.
+    fn wake_owner(&self, uid: &str);
+    /// An object wants a pass.
+    fn wake(&self, key: ObjectKey);
+    /// Who refers to what.
+    fn interest(&self) -> Arc<Interest>;
+    /// Works until `revoked` (drops what is under way) or `draining` (finishes it).
+    fn work(
+        self: Arc<Self>,
+        limits: Limits,
+        revoked: CancellationToken,
+        draining: CancellationToken,
+    ) -> futures::future::BoxFuture<'static, ()>;
+}
+
+impl<K: Kind> Controlled for Controller<K> {
+    fn wake_owner(&self, uid: &str) {
+        if let Some(key) = self.reconciler.objects.key_of(uid) {
+            self.queue.add(key);
+        }
+    }
+
+    fn wake(&self, key: ObjectKey) {
+        self.queue.add(key);
+    }
+
+    fn interest(&self) -> Arc<Interest> {
+        self.reconciler.interest.clone()
+    }
+
+    fn work(
+        self: Arc<Self>,
+        limits: Limits,
+        revoked: CancellationToken,
+        draining: CancellationToken,
+    ) -> futures::future::BoxFuture<'static, ()> {
+        self.run(limits, revoked, draining).boxed()
+    }
+}
+
+struct Ended {
+    key: ObjectKey,
+    took: Duration,
+    failure: Option<Failure>,
+}
+
+enum Failure {
+    Error(String),
+    TooLong,
+    Panic(String),
+}
+
+impl<K: Kind> Controller<K> {
+    async fn run(self: Arc<Self>, limits: Limits, revoked: CancellationToken, draining: CancellationToken) {
+        self.begin_term();
+        let limit = limits.concurrent.get() as usize;
+        let mut passes = JoinSet::new();
+        loop {
+            self.metrics
+                .queue(K::SLUG, self.queue.depth(), limit, self.reconciler.objects.len());
+            tokio::select! {
+                biased;
+                () = revoked.cancelled() => break,
+                () = draining.cancelled() => break,
+                Some(ended) = passes.join_next() => self.finish(ended),
+                (key, waited) = self.queue.next(), if passes.len() < limit => {
+                    self.metrics.picked(K::SLUG, waited);
+                    passes.spawn(self.clone().pass(key, limits.pass));
+                }
+            }
+        }
+        // Draining: what is under way comes to its end, unless the lead is lost on the way.
+        while !revoked.is_cancelled() && !passes.is_empty() {
+            tokio::select! {
+                () = revoked.cancelled() => {}
+                Some(ended) = passes.join_next() => self.finish(ended),
+            }
+        }
+        passes.shutdown().await;
+        self.queue.clear();
+        self.metrics
+            .queue(K::SLUG, self.queue.depth(), limit, self.reconciler.objects.len());
+    }
+
+    /// Another replica may have written since our last term: nothing remembered counts, every object is looked at.
+    fn begin_term(&self) {
+        self.queue.clear();
+        self.reconciler.memory.clear();
+        for key in self.reconciler.objects.keys() {
+            self.queue.add(key);
+        }
+    }
+
+    async fn pass(self: Arc<Self>, key: ObjectKey, limit: Duration) -> Ended {
+        let started = Instant::now();
+        let generation = self.reconciler.generation(&key);
+        let span = tracing::info_span!("pass", kind = K::SLUG, object = %key, generation);
+        let pass = AssertUnwindSafe(timeout(limit, self.reconciler.pass(&key))).catch_unwind();
+        let failure = match pass.instrument(span).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(Failure::Error(error.to_string())),
+            Ok(Err(_)) => Some(Failure::TooLong),
+            Err(panic) => Some(Failure::Panic(message_of(&*panic))),
+        };
+        Ended {
+            key,
+            took: started.elapsed(),
+            failure,
+        }
+    }
+
+    fn finish(&self, ended: Result<Ended, tokio::task::JoinError>) {
+        // Passes catch their panics; a join fails only when it was aborted.
+        let Ok(Ended { key, took, failure }) = ended else {
+            return;
+        };
+        let result = match &failure {
+            None => PassResult::Success,
+            Some(Failure::Panic(_)) => PassResult::Panic,
+            Some(_) => PassResult::Error,
+        };
+        self.metrics.pass(K::SLUG, result, took);
+        match failure {
+            None => self.queue.succeed(&key),
+            Some(failure) => self.retry(&key, &failure),
+        }
+        self.queue.done(&key);
+    }
+
+    fn retry(&self, key: &ObjectKey, failure: &Failure) {
+        let generation = self.reconciler.generation(key);
+        let wait = self
+            .queue
+            .retry(key.clone(), generation, digest(key), Backoff::OBJECT);
+        let (what, detail) = match failure {
+            Failure::Error(error) => ("pass failed", error.as_str()),
+            Failure::TooLong => ("pass took too long", ""),
+            Failure::Panic(message) => ("pass panicked, which is a defect", message.as_str()),
+        };
+        tracing::warn!(object = %key, detail, ?wait, "{what}; it will be tried again");
+    }
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
