@@ -15,6 +15,11 @@ const OBJECTS: usize = 30;
 /// How long recovery may take: watches try again after at most 30 s, objects after what they have waited so far.
 const RECOVERY: Duration = Duration::from_mins(2);
 
+/// An API server that has just started knows no roles for a moment, and refuses whoever asks by then.
+fn expect_refusals_of_a_starting_server(lab: &Lab) {
+    lab.expect_refusals();
+}
+
 /// An operator behind a proxy with objects that are as they should be.
 async fn working(lab: &Lab) -> (Operator, FaultProxy) {
     lab.create_secret(site::token("waldur")).await;
@@ -73,6 +78,7 @@ fn assert_live(operator: &Operator) {
 pub(crate) async fn an_api_server_that_restarts_is_found_again(lab: &Lab) {
     let (mut operator, proxy) = working(lab).await;
     println!();
+    expect_refusals_of_a_starting_server(lab);
     lab.cluster().restart(Program::ApiServer).expect("it restarts");
     assert_live(&operator);
     recovers(lab, &mut operator, &proxy).await;
@@ -106,6 +112,7 @@ pub(crate) async fn an_api_server_away_for_a_minute_costs_the_lead_but_no_restar
         "a storm while nobody answers"
     );
 
+    expect_refusals_of_a_starting_server(lab);
     lab.cluster().start(Program::ApiServer).expect("it starts");
     lab.cluster()
         .wait_healthy(Program::ApiServer)
