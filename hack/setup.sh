@@ -8,7 +8,7 @@ packages=(
     iproute2 nftables iptables conntrack ethtool socat          # what kubelet and kube-proxy call
     util-linux procps                                           # unshare and nsenter
     buildah mmdebstrap debian-archive-keyring                   # what makes images
-    ca-certificates tzdata gcc libc6-dev git make jq            # what building needs
+    ca-certificates tzdata gcc libc6-dev git make jq shellcheck # what building and checking need
 )
 
 missing=()

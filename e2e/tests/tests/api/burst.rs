@@ -11,10 +11,10 @@ const OBJECTS: usize = 1000;
 /// `--max-requests-per-second`: twice the default, for a shorter test.
 const PER_SECOND: usize = 400;
 
-/// How long the operator is watched doing nothing: `REEVE_IDLE_SECONDS`, 30 by default; the benchmark takes minutes.
+/// How long the operator is watched doing nothing: `REEVE_IDLE_SECONDS`, 15 by default; the benchmark takes minutes.
 fn idle_time() -> Duration {
     let seconds = env::var("REEVE_IDLE_SECONDS").ok();
-    Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(30))
+    Duration::from_secs(seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(15))
 }
 
 pub(crate) async fn a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart(

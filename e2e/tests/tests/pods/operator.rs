@@ -15,6 +15,24 @@ fn leader(stage: &Stage) -> Option<String> {
         .map(ToOwned::to_owned)
 }
 
+/// Asks for a pass over the example; answers when the operator has seen to it.
+async fn reconciled(stage: &Stage, token: &str) {
+    let annotation = format!("reeve.dev/reconcile={token}");
+    stage.kubectl(&[
+        "--namespace",
+        SITE,
+        "annotate",
+        "siteagent/site",
+        "--overwrite",
+        &annotation,
+    ]);
+    until_some("the operator works", SLOW, async || {
+        let site = stage.get(SITE, "siteagent/site");
+        (site["status"]["lastHandledReconcile"] == token).then_some(())
+    })
+    .await;
+}
+
 pub(crate) async fn a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice(
     stage: &Stage,
 ) {
@@ -36,19 +54,7 @@ pub(crate) async fn a_leading_operator_pod_that_is_killed_is_replaced_and_the_ag
     .await;
     println!("{old} was killed, {new} leads");
     assert_eq!(stage.pods(SITE, AGENTS), agents);
-    stage.kubectl(&[
-        "--namespace",
-        SITE,
-        "annotate",
-        "siteagent/site",
-        "--overwrite",
-        "reeve.dev/reconcile=after-failover",
-    ]);
-    until_some("the new leader works", SLOW, async || {
-        let site = stage.get(SITE, "siteagent/site");
-        (site["status"]["lastHandledReconcile"] == "after-failover").then_some(())
-    })
-    .await;
+    reconciled(stage, "after-failover").await;
     assert_eq!(stage.pods(SITE, AGENTS), agents, "a reconcile changes nothing");
 }
 
@@ -62,18 +68,6 @@ pub(crate) async fn an_upgrade_of_the_chart_restarts_no_agent(stage: &Stage) {
         operators,
         "the operator was replaced"
     );
-    stage.kubectl(&[
-        "--namespace",
-        SITE,
-        "annotate",
-        "siteagent/site",
-        "--overwrite",
-        "reeve.dev/reconcile=after-upgrade",
-    ]);
-    until_some("the upgraded operator works", SLOW, async || {
-        let site = stage.get(SITE, "siteagent/site");
-        (site["status"]["lastHandledReconcile"] == "after-upgrade").then_some(())
-    })
-    .await;
+    reconciled(stage, "after-upgrade").await;
     assert_eq!(stage.pods(SITE, AGENTS), agents);
 }
