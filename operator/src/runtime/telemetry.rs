@@ -2,9 +2,10 @@
 //! the process runs.
 
 use anyhow::Context;
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::ParseError, fmt, layer::SubscriberExt, reload,
     util::SubscriberInitExt,
@@ -88,6 +89,16 @@ pub fn init(flags: &Flags) -> anyhow::Result<Telemetry> {
         filter: LogFilter(handle),
         traces,
     })
+}
+
+/// Writes the id of a span's trace into its field `trace_id`, so that log lines lead to the trace. Without an endpoint
+/// there is no trace, and the field stays empty.
+pub(super) fn name_trace(span: &tracing::Span) {
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    if context.is_valid() {
+        span.record("trace_id", tracing::field::display(context.trace_id()));
+    }
 }
 
 fn provider(endpoint: &str) -> anyhow::Result<SdkTracerProvider> {

@@ -9,9 +9,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
-use super::metrics::{Metrics, PassResult};
+use super::{
+    metrics::{Metrics, PassResult},
+    telemetry,
+};
 use crate::engine::{
     Kind, ObjectKey, Reconciler, backoff::Backoff, cache::Interest, memory::digest, queue::Queue,
 };
@@ -134,7 +137,8 @@ impl<K: Kind> Controller<K> {
     async fn pass(self: Arc<Self>, key: ObjectKey, limit: Duration) -> Ended {
         let started = Instant::now();
         let generation = self.reconciler.generation(&key);
-        let span = tracing::info_span!("pass", kind = K::SLUG, object = %key, generation);
+        let span = tracing::info_span!("pass", kind = K::SLUG, object = %key, generation, trace_id = Empty);
+        telemetry::name_trace(&span);
         let pass = AssertUnwindSafe(timeout(limit, self.reconciler.pass(&key))).catch_unwind();
         let failure = match pass.instrument(span).await {
             Ok(Ok(Ok(()))) => None,

@@ -10,6 +10,7 @@ mod process;
 mod refusals;
 mod rights;
 mod switches;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
             no_secret_is_shown_in_logs_status_events_or_anything_but_secrets,
             readiness_names_a_missing_definition_and_comes_by_itself,
             readiness_names_a_missing_right_and_comes_by_itself,
+        }
+        traces {
+            a_collector_gets_a_span_for_each_pass_and_log_lines_name_their_trace,
         }
         rights {
             every_right_that_the_chart_grants_is_used,
