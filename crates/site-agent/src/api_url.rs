@@ -89,7 +89,9 @@ pub(crate) fn web_url(text: &str) -> Option<Url> {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))?;
-    if rest.starts_with(['/', '\\']) {
+    // The parser drops line breaks and tabs, and the agent would get them.
+    let blank = |c: char| c.is_control() || c.is_whitespace();
+    if rest.starts_with(['/', '\\']) || rest.contains(blank) {
         return None;
     }
     Url::parse(text).ok().filter(Url::has_host)

@@ -9,6 +9,7 @@ mod plugins;
 #[cfg(test)]
 mod properties;
 mod references;
+mod remarks;
 mod render;
 mod spec;
 mod tree;

@@ -88,7 +88,7 @@ const PLUGINS: &[Plugin] = &[
     plugin("envoy", RESOURCES, &["/namespace", "/gateway_url"]),
     plugin("envoy-usage", &[Role::Reporting], &["/api_url", "/api_token"]),
     plugin("okd", RESOURCES, &["/api_url"]),
-    plugin("ceph_s3", RESOURCES, &["/api_url"]),
+    plugin("ceph_s3", RESOURCES, &["/s3_endpoint"]),
     plugin("croit_usage", &[Role::Reporting], &["/api_url"]),
     plugin(
         "harbor",

@@ -121,7 +121,10 @@ pub(crate) fn names_a_secret(key: &str) -> bool {
         "_api_key",
         "_private_key",
     ];
-    known.contains(&key.as_str()) || endings.iter().any(|ending| key.ends_with(ending))
+    // Settings of the envoy plugin that hold names of Secrets.
+    let names = ["apikey_secret", "blocked_secret"];
+    let alike = known.contains(&key.as_str()) || endings.iter().any(|ending| key.ends_with(ending));
+    alike && !names.contains(&key.as_str())
 }
 
 /// Whether `text` is a placeholder such as `${TOKEN}`, which upstream takes literally.
@@ -214,6 +217,8 @@ mod tests {
             "cscs_dwdi_oidc_token_url",
             "username",
             "secret_name",
+            "apikey_secret",
+            "blocked_secret",
         ] {
             assert!(!names_a_secret(key), "{key}");
         }

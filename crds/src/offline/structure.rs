@@ -183,24 +183,29 @@ impl Walk<'_> {
 
     fn text(&mut self, schema: &Value, text: &str, path: &FieldPath) {
         self.at_most(schema, "maxLength", text.chars().count(), "characters", path);
-        if let Some(least) = schema["minLength"].as_u64()
-            && (text.chars().count() as u64) < least
-        {
-            self.refuse(
-                path,
-                Reason::InvalidValue,
-                format!("needs at least {least} characters"),
-            );
-        }
-        if let Some(pattern) = schema["pattern"].as_str()
-            && !Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
-        {
-            self.refuse(
-                path,
-                Reason::InvalidValue,
-                format!("{text:?} does not match {pattern}"),
-            );
-        }
+        let short = schema["minLength"]
+            .as_u64()
+            .filter(|least| (text.chars().count() as u64) < *least);
+        // One of the two says it: a text that is too short seldom matches either.
+        let message = if short.is_some() && text.is_empty() {
+            "must not be empty".to_owned()
+        } else if !matches(schema, text) {
+            if text.chars().any(char::is_control) {
+                format!(
+                    "{text:?} has a line break or another control character; write one line of plain text"
+                )
+            } else {
+                format!(
+                    "{text:?} does not match {}",
+                    schema["pattern"].as_str().unwrap_or_default()
+                )
+            }
+        } else if let Some(least) = short {
+            format!("needs at least {least} characters")
+        } else {
+            return;
+        };
+        self.refuse(path, Reason::InvalidValue, message);
     }
 
     fn number(&mut self, schema: &Value, number: f64, path: &FieldPath) {
@@ -231,6 +236,13 @@ impl Walk<'_> {
             );
         }
     }
+}
+
+/// Whether `text` is of the form that the schema asks for.
+fn matches(schema: &Value, text: &str) -> bool {
+    schema["pattern"]
+        .as_str()
+        .is_none_or(|pattern| Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)))
 }
 
 /// Says that there is no such field, and which one may be meant.

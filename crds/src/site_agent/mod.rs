@@ -3,10 +3,11 @@
 mod status;
 
 use kube::CustomResource;
-use reeve_api_types::{Image, LocalReference, SecretKeyReference, schema::rule};
+use reeve_api_types::{Image, LocalReference, SecretKeyReference};
 use reeve_site_agent::{LogLevel, Mode, Site};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 pub use status::{ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
 
@@ -33,15 +34,18 @@ use crate::workload::{NetworkAccess, PodOverrides, Resources};
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    rule(
-        "(has(self.waldur) && has(self.waldur.apiUrl)) || self.offerings.all(o, has(o.waldur) && has(o.waldur.apiUrl))",
-        "set waldur.apiUrl, or the waldur.apiUrl of each offering: there is no default",
-    ),
-    rule(
-        "(has(self.waldur) && (has(self.waldur.tokenRef) || has(self.waldur.oidc))) || \
-         self.offerings.all(o, has(o.waldur) && (has(o.waldur.tokenRef) || has(o.waldur.oidc)))",
-        "set waldur.tokenRef (or waldur.oidc), or that of each offering: Waldur answers nobody without",
-    ),
+    json!({
+        "rule": "(has(self.waldur) && has(self.waldur.apiUrl)) || \
+                 self.offerings.all(o, has(o.waldur) && has(o.waldur.apiUrl))",
+        "message": "set waldur.apiUrl, or the waldur.apiUrl of each offering: there is no default",
+        "fieldPath": ".waldur.apiUrl",
+    }),
+    json!({
+        "rule": "(has(self.waldur) && (has(self.waldur.tokenRef) || has(self.waldur.oidc))) || \
+                 self.offerings.all(o, has(o.waldur) && (has(o.waldur.tokenRef) || has(o.waldur.oidc)))",
+        "message": "set waldur.tokenRef (or waldur.oidc), or that of each offering: Waldur answers nobody without",
+        "fieldPath": ".waldur.tokenRef",
+    }),
 ]))]
 pub struct SiteAgentSpec {
     /// What the agents do and for which offerings.

@@ -5,25 +5,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::{PLAIN_TEXT, rule_at};
+
 /// One thing that is accounted for, such as CPU hours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    schema::rule(
+    rule_at(
+        ".minValue",
         "!has(self.minValue) || !has(self.maxValue) || self.minValue <= self.maxValue",
         "minValue must not be above maxValue: lower it, or raise maxValue",
     ),
-    schema::rule(
+    rule_at(
+        ".isPrepaid",
         "self.accountingType != 'OneTime' || !has(self.isPrepaid) || self.isPrepaid",
         "what is charged OneTime is always prepaid: remove isPrepaid, or choose another accountingType",
     ),
 ]))]
 pub struct Component {
     /// Name shown to people.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = PLAIN_TEXT))]
     pub label: String,
     /// Unit shown to people, such as `Hours` or `GB`.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = PLAIN_TEXT))]
     pub measured_unit: String,
     /// How it is charged.
     pub accounting_type: AccountingType,
@@ -40,9 +44,9 @@ pub struct Component {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub limit: Option<f64>,
-    /// Description shown to people. Default: none.
+    /// Description shown to people, on one line. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 500))]
+    #[schemars(length(max = 500), regex(pattern = PLAIN_TEXT))]
     pub description: Option<String>,
     /// The least that can be ordered, in `measuredUnit`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +65,7 @@ pub struct Component {
     pub limit_period: Option<LimitPeriod>,
     /// Article code for billing. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 30))]
+    #[schemars(length(max = 30), regex(pattern = PLAIN_TEXT))]
     pub article_code: Option<String>,
     /// Whether it is ordered as yes or no. Default: Waldur's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,9 +7,21 @@ mod offering;
 use reeve_api_types::{BundleReference, Duration, SecretKeyReference, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use component::{AccountingType, Component, LimitPeriod};
 pub use offering::{Backend, Events, Offering, SecretSetting};
+
+/// What people are shown is on one line: a line break or another control character in it could forge a line of a log
+/// or play with a terminal.
+const PLAIN_TEXT: &str = r"^\P{Cc}*$";
+
+/// A rule whose message names `field`, a path from the object that the rule stands on, and not the whole object.
+fn rule_at(field: &str, rule: &str, message: &str) -> Value {
+    let mut rule = schema::rule(rule, message);
+    rule["fieldPath"] = field.into();
+    rule
+}
 
 /// Everything that the agents of one site have in common, and their offerings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,11 +78,13 @@ pub struct Site {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    schema::rule(
+    rule_at(
+        ".oidc",
         "!(has(self.tokenRef) && has(self.oidc))",
         "tokenRef and oidc exclude each other: keep the one that Waldur expects",
     ),
-    schema::rule(
+    rule_at(
+        ".caRef",
         "!(has(self.caRef) && has(self.verifyTLS) && !self.verifyTLS)",
         "caRef has no effect with verifyTLS false: remove one of them",
     ),
@@ -78,7 +92,7 @@ pub struct Site {
 pub struct Waldur {
     /// URL of Waldur's API, such as `https://waldur.example.org/api/`. Required here or in every offering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s?#@]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s?#@\p{Cc}]+$"))]
     pub api_url: Option<String>,
     /// Secret key that holds an API token, best a personal access token of a service account with the role
     /// offering manager: a plain session token ends when its user logs out.
@@ -103,11 +117,10 @@ pub struct Waldur {
 #[serde(rename_all = "camelCase")]
 pub struct Oidc {
     /// URL of the provider's token endpoint.
-
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
     pub token_url: String,
     /// Client id.
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(min = 1, max = 256), regex(pattern = PLAIN_TEXT))]
     pub client_id: String,
     /// Secret key that holds the client secret.
     pub client_secret_ref: SecretKeyReference,
@@ -121,7 +134,7 @@ pub struct Sentry {
     pub dsn_ref: SecretKeyReference,
     /// Environment that reports are filed under. Default: `production`.
     #[serde(default = "production")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s/]+$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s/\p{Cc}]+$"))]
     pub environment: String,
 }
 
@@ -130,8 +143,7 @@ pub struct Sentry {
 #[serde(rename_all = "camelCase")]
 pub struct ElasticApm {
     /// URL of the APM server.
-
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
     pub server_url: String,
 }
 

@@ -7,32 +7,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Component, Waldur};
+use super::{Component, PLAIN_TEXT, Waldur, rule_at};
 
 /// An offering of Waldur's marketplace, and the backend behind it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    schema::rule(
+    rule_at(
+        ".backend",
         "has(self.backend.orders) || has(self.backend.membership) || has(self.backend.reporting)",
         "set at least one of backend.orders, backend.membership and backend.reporting: without them nothing runs for this offering",
     ),
-    schema::rule(
+    rule_at(
+        ".events.membership",
         "!has(self.events) || !has(self.events.membership) || !self.events.membership || (has(self.events.enabled) && self.events.enabled)",
         "events.membership true needs events.enabled true: else upstream syncs members neither by events nor by polling",
     ),
-    schema::rule(
-        "!has(self.resourceImport) || !self.resourceImport || (has(self.events) && has(self.events.enabled) && self.events.enabled)",
-        "resourceImport works with events.enabled only: enable events, or remove it",
+    rule_at(
+        ".resourceImport",
+        "!has(self.resourceImport) || !self.resourceImport || (has(self.events) && has(self.events.enabled) && self.events.enabled && has(self.backend.orders))",
+        "resourceImport works with backend.orders and events only: name the plugin and enable events, or remove it",
     ),
-    schema::rule(
+    rule_at(
+        ".usernameReconciliation",
         "!has(self.usernameReconciliation) || !self.usernameReconciliation || has(self.backend.membership)",
         "usernameReconciliation needs backend.membership: name the plugin, or remove it",
     ),
 ]))]
 pub struct Offering {
     /// Name, unique in this object; shown in logs and status.
-    #[schemars(length(min = 1, max = 150))]
+    #[schemars(length(min = 1, max = 150), regex(pattern = PLAIN_TEXT))]
     pub name: String,
     /// UUID of the offering in Waldur, with or without dashes.
     #[schemars(
@@ -151,7 +155,7 @@ pub struct Events {
     pub port: Option<u16>,
     /// Path of the WebSocket. Default: `/rmqws-stomp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/[^\s]*$"))]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/[^\s\p{Cc}]*$"))]
     pub path: Option<String>,
     /// Whether the WebSocket uses TLS, always with its certificate verified. Default: true.
     #[serde(default = "yes")]
@@ -177,7 +181,7 @@ impl Default for Events {
 pub struct SecretSetting {
     /// Where in `settings` the value goes, as a JSON Pointer: `/keycloak/keycloak_password`. Objects on the way are
     /// made when they are missing.
-    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/([^~/]|~[01])+)+$"))]
+    #[schemars(length(min = 2, max = 512), regex(pattern = r"^(/([^~/\p{Cc}]|~[01])+)+$"))]
     pub path: String,
     /// Secret key that holds the value.
     #[serde(rename = "ref")]

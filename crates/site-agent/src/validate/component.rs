@@ -37,14 +37,7 @@ pub(super) fn check(
     component: &Component,
     path: &FieldPath,
 ) {
-    for (field, text) in [
-        ("label", &component.label),
-        ("measuredUnit", &component.measured_unit),
-    ] {
-        if text.trim().is_empty() {
-            check.refuse(path.field(field), Reason::Required, "write what people are shown");
-        }
-    }
+    texts(check, name, component, path);
     numbers(check, component, path);
     orders(check, component, path);
     plugin_rules(check, offering, name, component, path);
@@ -52,6 +45,32 @@ pub(super) fn check(
     for key in component.extra.keys().filter(|key| CORE.contains(&key.as_str())) {
         let message = format!("{key} is a field of the component; set it there and remove it here");
         check.refuse(path.field("extra"), Reason::Conflict, message);
+    }
+}
+
+fn texts(check: &mut Check<'_>, name: &str, component: &Component, path: &FieldPath) {
+    if name.trim().is_empty() {
+        check.refuse(
+            path.clone(),
+            Reason::Required,
+            "give the component a name, such as cpu",
+        );
+    }
+    check.plain(name, path.clone());
+    for (field, text) in [
+        ("label", &component.label),
+        ("measuredUnit", &component.measured_unit),
+    ] {
+        if text.trim().is_empty() {
+            check.refuse(path.field(field), Reason::Required, "write what people are shown");
+        }
+        check.plain(text, path.field(field));
+    }
+    for (field, text) in [
+        ("description", &component.description),
+        ("articleCode", &component.article_code),
+    ] {
+        check.plain(text.as_deref().unwrap_or_default(), path.field(field));
     }
 }
 
@@ -122,6 +141,14 @@ fn orders(check: &mut Check<'_>, component: &Component, path: &FieldPath) {
             "what is charged OneTime is always prepaid; remove this, or choose another accountingType";
         check.refuse(path.field("isPrepaid"), Reason::Conflict, message);
     }
+    let renewals = [
+        ("minRenewalDuration", component.min_renewal_duration),
+        ("maxRenewalDuration", component.max_renewal_duration),
+        ("renewalDurationStep", component.renewal_duration_step),
+    ];
+    for (field, _) in renewals.iter().filter(|(_, months)| *months == Some(0)) {
+        check.refuse(path.field(field), Reason::OutOfRange, "write 1 month or more");
+    }
     let prepaid = once || component.is_prepaid == Some(true);
     let durations = [
         ("minPrepaidDuration", component.min_prepaid_duration),
@@ -152,11 +179,15 @@ fn plugin_rules(
         let message = "the moab plugin accounts for the component deposit only; remove this one";
         check.refuse(path.clone(), Reason::NoEffect, message);
     }
-    if offering.backend.uses("mup") && component.accounting_type != AccountingType::Limit {
-        check.refuse(
-            path.field("accountingType"),
-            Reason::InvalidValue,
-            "the mup plugin works with Limit only",
-        );
+    let limits = component.accounting_type == AccountingType::Limit;
+    for (plugin, only) in [
+        ("mup", None),
+        ("harbor", Some("storage")),
+        ("nextcloud", Some("storage")),
+    ] {
+        if offering.backend.uses(plugin) && only.is_none_or(|only| only == name) && !limits {
+            let message = format!("the {plugin} plugin works with Limit only");
+            check.refuse(path.field("accountingType"), Reason::InvalidValue, message);
+        }
     }
 }

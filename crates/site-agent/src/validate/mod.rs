@@ -1,6 +1,7 @@
 //! From what the user wrote to a site that can only be right. Everything wrong is reported at once, with the field
 //! and the remedy; what upstream would accept without a word although it is wrong is refused here.
 
+mod backends;
 mod component;
 mod offering;
 mod settings;
@@ -35,6 +36,14 @@ impl Check<'_> {
         let problem = Problem::new(path, reason, message);
         if self.seen.insert(problem.clone()) {
             self.problems.push(problem);
+        }
+    }
+
+    /// Refuses control characters in what people are shown: they could forge a line of a log or play with a terminal.
+    fn plain(&mut self, text: &str, path: FieldPath) {
+        if text.chars().any(char::is_control) {
+            let message = "has a line break or another control character; write one line of plain text";
+            self.refuse(path, Reason::InvalidValue, message);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use reeve_api_types::{FieldPath, Reason};
 
-use super::{Check, component, settings, slurm, waldur};
+use super::{Check, backends, component, settings, slurm, waldur};
 use crate::{
     Backend, Duty, Mode, Offering, Site,
     plugins::{self, Role},
@@ -19,6 +19,7 @@ pub(super) fn check(
     if offering.name.trim().is_empty() {
         check.refuse(path.field("name"), Reason::Required, "give the offering a name");
     }
+    check.plain(&offering.name, path.field("name"));
     let uuid = uuid(check, offering, path);
     backend(check, &offering.backend, &path.field("backend"));
     events(check, offering, path);
@@ -36,6 +37,7 @@ pub(super) fn check(
     let merged = settings::check(check, offering, path);
     required_settings(check, offering, &merged, path);
     slurm::check(check, offering, &merged, &path.field("settings"));
+    backends::check(check, offering, &merged, path);
     Some(ValidOffering::new(
         offering.clone(),
         path.clone(),
@@ -65,12 +67,7 @@ fn uuid(check: &mut Check<'_>, offering: &Offering, path: &FieldPath) -> Option<
 }
 
 fn backend(check: &mut Check<'_>, backend: &Backend, path: &FieldPath) {
-    if backend.type_.is_empty()
-        || backend
-            .type_
-            .chars()
-            .any(|c| c.is_ascii_uppercase() || c.is_whitespace())
-    {
+    if !is_plugin_name(&backend.type_) || backend.type_.chars().any(|c| c.is_ascii_uppercase()) {
         check.refuse(
             path.field("type"),
             Reason::InvalidValue,
@@ -94,9 +91,17 @@ fn backend(check: &mut Check<'_>, backend: &Backend, path: &FieldPath) {
     }
 }
 
+/// Whether `name` can be the name of an entry point, by which upstream finds a plugin.
+fn is_plugin_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ['_', '.', '-'].contains(&c))
+}
+
 /// Whether plugin `name` can have `role`. Upstream loads any name, and fails at run time.
 fn plays(check: &mut Check<'_>, role: Role, name: &str, path: FieldPath) {
-    if name.trim().is_empty() {
+    if !is_plugin_name(name) {
         let message = match role {
             Role::Usernames => "write a plugin, such as base",
             _ => "write a plugin, such as slurm, or remove the field",
@@ -123,6 +128,8 @@ fn plays(check: &mut Check<'_>, role: Role, name: &str, path: FieldPath) {
 fn events(check: &mut Check<'_>, offering: &Offering, path: &FieldPath) {
     let events = &offering.events;
     let path = path.field("events");
+    check.plain(events.host.as_deref().unwrap_or_default(), path.field("host"));
+    check.plain(events.path.as_deref().unwrap_or_default(), path.field("path"));
     if events.membership == Some(true) && !events.enabled {
         let message = "needs enabled: true; else members are synchronised neither by events nor by polling";
         check.refuse(path.field("membership"), Reason::Conflict, message);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Check;
 use crate::{Offering, tree};
 
-/// Keys of an offering in upstream's file. Below `backend_settings` nothing reads them.
+/// Keys of an offering in upstream's file. Below `backend_settings` nothing reads them (1.0.7, core and plugins).
 const MISPLACED: &[&str] = &[
     "stomp_enabled",
     "stomp_membership_sync_enabled",
@@ -15,6 +15,12 @@ const MISPLACED: &[&str] = &[
     "stomp_ws_port",
     "stomp_ws_path",
     "websocket_use_tls",
+    "resource_import_enabled",
+    "username_reconciliation_enabled",
+    "omit_anomalous_usage_components",
+    "preserve_unmanaged_backend_users",
+    "backend_type",
+    "backend_settings",
     "order_processing_backend",
     "membership_sync_backend",
     "reporting_backend",
@@ -35,7 +41,7 @@ pub(super) fn check(check: &mut Check<'_>, offering: &Offering, path: &FieldPath
         if key.starts_with("mqtt_") {
             let message = format!("upstream removed {key} in 0.9.0; remove it and use events.enabled");
             check.refuse(settings_path.clone(), Reason::NoEffect, message);
-        } else if MISPLACED.contains(&key.as_str()) {
+        } else if MISPLACED.contains(&key.as_str()) && !is_read_by_a_plugin(offering, key) {
             let message = format!(
                 "{key} has no effect among the settings; it is a field of the offering or of spec.waldur"
             );
@@ -43,6 +49,11 @@ pub(super) fn check(check: &mut Check<'_>, offering: &Offering, path: &FieldPath
         }
     }
     merge(check, offering, path)
+}
+
+/// The one plugin with a connection to Waldur of its own (`waldur_site_agent_rancher_kc_crd/backend.py`).
+fn is_read_by_a_plugin(offering: &Offering, key: &str) -> bool {
+    key == "waldur_api_url" && offering.backend.uses("rancher-kc-crd")
 }
 
 /// Refuses secrets and placeholders in a free-form tree at `path`.
@@ -90,6 +101,7 @@ fn merge(check: &mut Check<'_>, offering: &Offering, path: &FieldPath) -> Map<St
     let mut merged = offering.settings.clone();
     for (index, setting) in offering.secret_settings.iter().enumerate() {
         let path = path.field("secretSettings").index(index);
+        check.plain(&setting.path, path.field("path"));
         let text = check.text(&(&setting.reference).into(), &path.field("ref"));
         // Something is placed even when the Secret is missing, so that all other rules are checked in the same pass.
         let value = text.as_ref().map_or("missing", SecretText::expose);

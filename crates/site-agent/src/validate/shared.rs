@@ -134,8 +134,11 @@ fn proxy(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Option<SecretT
         check.refuse(path.clone(), Reason::NoEffect, message);
     }
     let text = check.text(&reference.into(), &path)?;
-    let usable = url::Url::parse(text.expose())
-        .is_ok_and(|url| url.has_host() && ["http", "https", "socks5", "socks5h"].contains(&url.scheme()));
+    let blank = |c: char| c.is_control() || c.is_whitespace();
+    let usable = !text.expose().contains(blank)
+        && url::Url::parse(text.expose()).is_ok_and(|url| {
+            url.has_host() && ["http", "https", "socks5", "socks5h"].contains(&url.scheme())
+        });
     if usable {
         return Some(text);
     }
@@ -148,6 +151,7 @@ fn proxy(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Option<SecretT
 fn sentry(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Option<SecretText> {
     let sentry = site.sentry.as_ref()?;
     let path = root.field("sentry").field("dsnRef");
+    check.plain(&sentry.environment, root.field("sentry").field("environment"));
     let text = check.text(&(&sentry.dsn_ref).into(), &path)?;
     if web_url(text.expose()).is_some() {
         return Some(text);

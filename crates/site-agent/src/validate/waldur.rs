@@ -159,6 +159,7 @@ fn oidc_auth(check: &mut Check<'_>, oidc: &Oidc, offering: &Offering, path: &Fie
     if oidc.client_id.trim().is_empty() {
         check.refuse(path.field("clientId"), Reason::Required, "write the client id");
     }
+    check.plain(&oidc.client_id, path.field("clientId"));
     let secret = check.text(&(&oidc.client_secret_ref).into(), &path.field("clientSecretRef"))?;
     Some(Auth::Oidc {
         token_url: oidc.token_url.clone(),

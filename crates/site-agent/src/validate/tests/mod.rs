@@ -1,7 +1,9 @@
 //! Each rule of validation, by the one change that breaks it.
 
+mod backends;
 mod offering;
 mod settings;
+mod text;
 mod waldur;
 
 use std::{cell::RefCell, collections::BTreeSet};

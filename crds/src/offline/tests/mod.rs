@@ -1,11 +1,13 @@
 //! The offline checks against the definition of a kind: what the API server refuses is refused, what it fills in is
 //! filled in.
 
+mod of_definitions;
+
 use reeve_api_types::{Problem, Reason};
 use serde_json::{Value, json};
 
-use super::{Offline, structure::KEYWORDS};
-use crate::{SiteAgent, definitions, schema};
+use super::Offline;
+use crate::{SiteAgent, definitions};
 
 fn offline() -> Offline {
     Offline::new(&definitions()[0])
@@ -195,6 +197,20 @@ fn what_has_the_wrong_form_is_named_with_its_field_and_remedy() {
             "does not match",
         ),
         (
+            "/offerings/0/name",
+            json!("a\u{1b}[31m"),
+            "spec.offerings[0].name",
+            InvalidValue,
+            "control character",
+        ),
+        (
+            "/timezone",
+            json!(""),
+            "spec.timezone",
+            InvalidValue,
+            "must not be empty",
+        ),
+        (
             "/waldur/apiUrl",
             json!("ftp://x.org/"),
             "spec.waldur.apiUrl",
@@ -233,37 +249,37 @@ fn what_breaks_a_rule_is_named_with_its_field_and_remedy() {
         (
             "/offerings/0/backend",
             json!({"type": "x"}),
-            "spec.offerings[0]",
+            "spec.offerings[0].backend",
             "at least one of backend.orders",
         ),
         (
             "/offerings/0/events",
             json!({"membership": true}),
-            "spec.offerings[0]",
+            "spec.offerings[0].events.membership",
             "events.enabled",
         ),
         (
             "/offerings/0/resourceImport",
             json!(true),
-            "spec.offerings[0]",
+            "spec.offerings[0].resourceImport",
             "enable events",
         ),
         (
             "/offerings/0/usernameReconciliation",
             json!(true),
-            "spec.offerings[0]",
+            "spec.offerings[0].usernameReconciliation",
             "backend.membership",
         ),
         (
             "/offerings/0/components",
             component(&json!({"minValue": 2, "maxValue": 1})),
-            "spec.offerings[0].components.cpu",
-            "minValue",
+            "spec.offerings[0].components.cpu.minValue",
+            "maxValue",
         ),
         (
             "/offerings/0/components",
             component(&json!({"accountingType": "OneTime", "isPrepaid": false})),
-            "spec.offerings[0].components.cpu",
+            "spec.offerings[0].components.cpu.isPrepaid",
             "always prepaid",
         ),
         (
@@ -284,9 +300,14 @@ fn what_breaks_a_rule_is_named_with_its_field_and_remedy() {
             "spec.logShipping.interval",
             "from 10s",
         ),
-        ("/waldur/oidc", oidc, "spec.waldur", "exclude each other"),
-        ("/waldur/tokenRef", Value::Null, "spec", "tokenRef"),
-        ("/waldur/apiUrl", Value::Null, "spec", "apiUrl"),
+        ("/waldur/oidc", oidc, "spec.waldur.oidc", "exclude each other"),
+        (
+            "/waldur/tokenRef",
+            Value::Null,
+            "spec.waldur.tokenRef",
+            "of each offering",
+        ),
+        ("/waldur/apiUrl", Value::Null, "spec.waldur.apiUrl", "no default"),
         (
             "/image",
             json!({"repository": "x"}),
@@ -299,7 +320,7 @@ fn what_breaks_a_rule_is_named_with_its_field_and_remedy() {
 
 #[test]
 fn the_example_is_taken() {
-    let example = include_str!("../../../examples/site-agent/20-siteagent.yaml");
+    let example = include_str!("../../../../examples/site-agent/20-siteagent.yaml");
     let object: Value = serde_saphyr::from_str(example).expect("YAML");
     assert_eq!(offline().problems(&object, None), []);
 }
@@ -335,58 +356,4 @@ fn all_mistakes_are_reported_at_once() {
     spec["offerings"][0]["uuid"] = json!("x");
     let problems = offline().problems(&object(&spec), None);
     assert!(problems.len() >= 5, "{problems:#?}");
-}
-
-#[test]
-fn the_definitions_use_only_keywords_that_are_checked_offline() {
-    fn walk(schema: &Value) {
-        for key in schema.as_object().expect("a schema").keys() {
-            assert!(KEYWORDS.contains(&key.as_str()), "{key}");
-        }
-        schema["properties"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .for_each(|(_, field)| walk(field));
-        for inner in ["items", "additionalProperties"] {
-            if schema[inner].is_object() {
-                walk(&schema[inner]);
-            }
-        }
-    }
-    for definition in definitions() {
-        walk(&schema(&definition));
-    }
-}
-
-#[test]
-fn every_list_map_and_text_has_a_maximum() {
-    fn walk(schema: &Value, path: &str, bare: &mut Vec<String>) {
-        let bound = match schema["type"].as_str() {
-            Some("string") => ["maxLength", "enum", "format"]
-                .iter()
-                .any(|key| !schema[*key].is_null()),
-            Some("array") => !schema["maxItems"].is_null(),
-            Some("object") if schema["additionalProperties"].is_object() => {
-                !schema["maxProperties"].is_null()
-            }
-            _ => true,
-        };
-        if !bound {
-            bare.push(path.to_owned());
-        }
-        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            walk(field, &format!("{path}.{name}"), bare);
-        }
-        for inner in ["items", "additionalProperties"] {
-            if schema[inner].is_object() {
-                walk(&schema[inner], &format!("{path}[]"), bare);
-            }
-        }
-    }
-    for definition in definitions() {
-        let mut bare = Vec::new();
-        walk(&schema(&definition)["properties"]["spec"], "spec", &mut bare);
-        assert_eq!(bare, Vec::<String>::new());
-    }
 }
