@@ -94,6 +94,10 @@ pub struct Run {
     /// Name to hold the Lease by, the same after a restart of the container: `<pod name>_<pod uid>`
     #[arg(long, env = "REEVE_IDENTITY")]
     pub identity: Option<String>,
+    /// Answer /readyz with 200 while another holds the Lease: for pods that stand by on purpose. Without it a pod is
+    /// ready only while it leads and its command runs well
+    #[arg(long, env = "REEVE_READY_AS_CANDIDATE")]
+    pub ready_as_candidate: bool,
     /// Service account token for the Kubernetes API, read anew as it rotates
     #[arg(
         long,

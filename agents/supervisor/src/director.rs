@@ -22,6 +22,7 @@ use crate::{
     monotonic::Monotonic,
     plan::{Action, Plan, Settings, State, View},
     processes::{self, Process},
+    readiness,
     report::Reporter,
     wire::{Order, Report, Wire},
 };
@@ -254,16 +255,14 @@ impl Director {
         }
         self.last_cpu_time = cpu_time;
         let silent = now.duration_since(self.heard) > SILENCE;
-        let state = self.plan.state();
-        let unready = match state {
-            State::Running => None,
-            State::Standby if lease.reachable => None,
-            State::Standby => Some("the Lease cannot be reached".to_owned()),
-            _ => Some(self.plan.message().to_owned()),
-        };
         self.status.send_replace(Status {
             dead: silent.then(|| "the guard does not answer".to_owned()),
-            unready,
+            unready: readiness::unready(
+                self.plan.state(),
+                self.plan.message(),
+                &lease,
+                self.flags.ready_as_candidate,
+            ),
             leading: view.may_run,
             child_up: view.alive,
             heartbeat_age: view.beat,

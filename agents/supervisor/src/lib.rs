@@ -25,5 +25,6 @@ pub mod metrics;
 pub mod monotonic;
 pub mod plan;
 pub mod processes;
+pub mod readiness;
 pub mod report;
 pub mod wire;

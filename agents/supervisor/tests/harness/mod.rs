@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_reeve-supervise");
 
 /// Waiting for anything ends after this.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A supervisor over a script.
 pub(crate) struct Supervised {
@@ -158,7 +158,7 @@ impl Drop for Supervised {
     }
 }
 
-/// Waits until there is something; panics with what it was after a minute.
+/// Waits until there is something; panics with what it was after [`LIMIT`].
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {

@@ -1,0 +1,244 @@
+//! The way to the Kubernetes API as pods have it: an API server by its address, whose certificate authority is a
+//! mounted file, from an image that has no certificates, with a token that is replaced while the program runs.
+
+mod harness;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use harness::Supervised;
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use serde_json::{Value, json};
+
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/hpc/leases/site-orders";
+
+/// An API server that knows one Lease, and one token at a time.
+#[derive(Debug)]
+struct ApiServer {
+    token: String,
+    lease: Value,
+    refused: Vec<String>,
+}
+
+impl ApiServer {
+    fn new(token: &str) -> Self {
+        let metadata = json!({"name": "site-orders", "namespace": "hpc", "uid": "u", "resourceVersion": "1"});
+        let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata});
+        Self {
+            token: token.to_owned(),
+            lease,
+            refused: Vec::new(),
+        }
+    }
+
+    /// Serves from a thread of its own; the address, and its certificate authority as PEM.
+    fn serve(self) -> (Arc<Mutex<Self>>, SocketAddr, String) {
+        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .expect("a server");
+        let (config, server) = (Arc::new(config), Arc::new(Mutex::new(self)));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let answering = Arc::clone(&server);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // A client that hangs up in between tries again.
+                let _ = Self::answer(&answering, Arc::clone(&config), stream);
+            }
+        });
+        (server, address, own.cert.pem())
+    }
+
+    fn answer(server: &Mutex<Self>, config: Arc<ServerConfig>, stream: TcpStream) -> io::Result<()> {
+        let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+        let request = Request::read(&mut stream)?;
+        let (status, body) = locked(server).handle(&request);
+        let stream = stream.get_mut();
+        write!(
+            stream,
+            "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )?;
+        stream.conn.send_close_notify();
+        stream.flush()
+    }
+
+    fn handle(&mut self, request: &Request) -> (u16, String) {
+        let given = request.headers.get("authorization").cloned().unwrap_or_default();
+        if given != format!("Bearer {}", self.token) {
+            self.refused.push(given);
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 401,
+                "reason": "Unauthorized", "message": "Unauthorized"});
+            return (401, status.to_string());
+        }
+        match request.method.as_str() {
+            "PUT" => {
+                self.lease = serde_json::from_slice(&request.body).expect("a Lease");
+                self.lease["metadata"]["resourceVersion"] = json!("2");
+                (200, self.lease.to_string())
+            }
+            // A watch that ends at once.
+            _ if request.path != LEASE => (200, String::new()),
+            _ => (200, self.lease.to_string()),
+        }
+    }
+}
+
+/// A request, as far as it matters.
+#[derive(Debug)]
+struct Request {
+    method: String,
+    path: String,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn read(stream: &mut impl BufRead) -> io::Result<Self> {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line)? <= 2 {
+                break;
+            }
+            lines.push(line.trim_end().to_owned());
+        }
+        let mut words = lines
+            .first()
+            .map(|line| line.split(' '))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let headers: BTreeMap<_, _> = lines[1..]
+            .iter()
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let length = headers
+            .get("content-length")
+            .and_then(|length| length.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        stream.read_exact(&mut body)?;
+        Ok(Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers,
+            body,
+        })
+    }
+}
+
+fn locked(server: &Mutex<ApiServer>) -> std::sync::MutexGuard<'_, ApiServer> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a pod finds at its API server, and a supervisor that stands for the Lease there.
+struct Pod {
+    server: Arc<Mutex<ApiServer>>,
+    token: PathBuf,
+    supervised: Supervised,
+}
+
+impl Pod {
+    fn start(test: &str, server: ApiServer, token: &str, flags: &[&str]) -> Self {
+        let access = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-api-access"));
+        fs::create_dir_all(&access).expect("a directory");
+        let (server, address, authority) = server.serve();
+        let (token_file, ca_file) = (access.join("token"), access.join("ca.crt"));
+        fs::write(&token_file, token).expect("written");
+        fs::write(&ca_file, authority).expect("written");
+        let port = format!("KUBERNETES_SERVICE_PORT={}", address.port());
+        let environment = [
+            "env",
+            "KUBERNETES_SERVICE_HOST=127.0.0.1",
+            &port,
+            "SSL_CERT_FILE=/nowhere",
+            "SSL_CERT_DIR=/nowhere",
+        ];
+        let (token, ca) = (token_file.display().to_string(), ca_file.display().to_string());
+        let lease = [
+            "--lease-name",
+            "site-orders",
+            "--lease-namespace",
+            "hpc",
+            "--identity",
+            "pod_uid",
+        ];
+        let times = [
+            "--lease-duration",
+            "15s",
+            "--renew-deadline",
+            "10s",
+            "--retry-period",
+            "1s",
+        ];
+        let files = ["--kube-token-file", &token, "--kube-ca-file", &ca];
+        let flags = [lease.as_slice(), &times, &files, flags].concat();
+        let script = "echo $$ >> runs; exec sleep 1000";
+        Self {
+            server,
+            token: token_file,
+            supervised: Supervised::start_under(test, &environment, &flags, script),
+        }
+    }
+}
+
+/// Takes as long as the client keeps a token in memory, nearly a minute.
+#[test]
+fn without_certificates_in_the_image_a_token_that_was_replaced_is_read_anew() {
+    let pod = Pod::start("rotation", ApiServer::new("second"), "first", &[]);
+    pod.supervised
+        .answers("/readyz", 503, "the Lease cannot be reached");
+    harness::wait_for("a request with the first token", || {
+        let first = "Bearer first".to_owned();
+        locked(&pod.server).refused.contains(&first).then_some(())
+    });
+    assert!(
+        pod.supervised.lines("runs").is_empty(),
+        "nothing runs without the Lease"
+    );
+    fs::write(&pod.token, "second").expect("written");
+    pod.supervised.answers("/readyz", 200, "ok");
+    assert_eq!(locked(&pod.server).lease["spec"]["holderIdentity"], "pod_uid");
+}
+
+/// A Lease that another pod holds, for longer than any test runs.
+fn held() -> ApiServer {
+    let mut server = ApiServer::new("token");
+    server.lease["spec"] = json!({"holderIdentity": "lost_uid", "leaseDurationSeconds": 3600,
+        "renewTime": "2026-01-01T00:00:00.000000Z", "acquireTime": "2026-01-01T00:00:00.000000Z"});
+    server
+}
+
+#[test]
+fn a_pod_that_waits_for_the_lease_of_another_is_not_ready_and_names_it() {
+    let pod = Pod::start("waits", held(), "token", &[]);
+    pod.supervised
+        .answers("/readyz", 503, "waits until lost_uid releases the Lease");
+    pod.supervised.answers("/livez", 200, "ok");
+}
+
+#[test]
+fn a_pod_that_stands_by_on_purpose_is_ready() {
+    let pod = Pod::start("standby", held(), "token", &["--ready-as-candidate"]);
+    pod.supervised.answers("/readyz", 200, "ok");
+    assert!(
+        pod.supervised.lines("runs").is_empty(),
+        "nothing runs without the Lease"
+    );
+}
