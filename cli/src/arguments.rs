@@ -38,8 +38,21 @@ pub(crate) struct Connection {
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// Namespace. Default: the context's; for files: that of objects which name none, `default`
-    #[arg(short, long, global = true, value_name = "NAME")]
+    #[arg(short, long, global = true, value_name = "NAME", value_parser = namespace)]
     pub(crate) namespace: Option<String>,
+}
+
+/// A name that a namespace can have. Anything else would lead to another path of the API.
+fn namespace(name: &str) -> Result<String, &'static str> {
+    let fits = name
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let ends = name.starts_with('-') || name.ends_with('-');
+    if fits && !ends && (1..=63).contains(&name.len()) {
+        Ok(name.to_owned())
+    } else {
+        Err("a namespace's name has 1 to 63 lower-case letters, digits and '-' only")
+    }
 }
 
 /// What to do.
@@ -125,7 +138,8 @@ pub(crate) struct OperatorSettings {
 /// Check the objects in files: schema, rules, and what only a look at the whole shows. Needs no cluster.
 ///
 /// Every problem is one line, `FILE: KIND NAMESPACE/NAME: FIELD: MESSAGE`. A Secret or ConfigMap that the files do
-/// not have is not a problem, because most are made elsewhere; one that they have is looked into.
+/// not have is not a problem, because most are made elsewhere; one that they have is looked into. What may be a
+/// mistake and may be meant, such as a plugin that Reeve does not know, is a note on standard error.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
     #[command(flatten)]
@@ -141,7 +155,7 @@ pub(crate) struct Validate {
 /// An object in the cluster.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// Kind: siteagent, siteagents, sag; KIND/NAME is taken too
+    /// Kind: siteagent, siteagents, sag; KIND/NAME and KIND.GROUP are taken too, as kubectl has them
     pub(crate) kind: String,
     /// Name
     pub(crate) name: Option<String>,
@@ -238,6 +252,8 @@ mod tests {
             &["kr"][..],
             &["kr", "render"],
             &["kr", "status", "sag", "a", "--timeout", "5m"],
+            &["kr", "status", "sag", "-n", ""],
+            &["kr", "status", "sag", "-n", "a/b"],
         ] {
             let error = Arguments::try_parse_from(line).expect_err("refused");
             assert_eq!(error.exit_code(), 2);

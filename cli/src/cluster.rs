@@ -5,6 +5,7 @@ use kube::{
     Api, Client, Config,
     api::DynamicObject,
     config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError},
+    core::Status,
 };
 
 use crate::{arguments::Connection, kinds::Row};
@@ -23,7 +24,9 @@ pub(crate) enum ClusterError {
     #[error("no cluster is configured: {0}; name a file with --kubeconfig or KUBECONFIG")]
     Unconfigured(#[source] InferConfigError),
     /// No such object.
-    #[error("{kind} {name:?} not found in namespace {namespace}")]
+    #[error(
+        "{kind} {name:?} not found in namespace {namespace}; kubectl reeve status {kind} -A lists those of all"
+    )]
     NotFound {
         /// Its kind.
         kind: &'static str,
@@ -40,17 +43,30 @@ pub(crate) enum ClusterError {
     /// The API server said no.
     #[error("the API server refuses: {0}")]
     Refused(String),
+    /// The API server knows us, and we may not.
+    #[error(
+        "{0}; the chart gives this right to the roles view (to look) and edit (to change), rbac.aggregate"
+    )]
+    Forbidden(String),
+    /// The API server does not know us.
+    #[error(
+        "the API server does not accept the credentials of the kubeconfig: {0}; renew them, or see --context"
+    )]
+    Unauthorized(String),
     /// The API server did not answer.
-    #[error("cannot reach the API server: {0}")]
-    Unreachable(String),
-    /// A watch that cannot go on.
-    #[error("cannot watch: {0}")]
-    Watch(String),
+    #[error("cannot reach the API server {url}: {cause}; does it run, and is it the one meant (--context)?")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// Why, in the words of the libraries.
+        cause: String,
+    },
 }
 
 /// A namespace of a cluster.
 pub(crate) struct Cluster {
     client: Client,
+    url: String,
     /// The namespace given, or the context's.
     pub(crate) namespace: String,
 }
@@ -64,8 +80,16 @@ impl Cluster {
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| ClusterError::Unreachable(chain(&error)))?;
-        Ok(Self { client, namespace })
+        let url = config.cluster_url.to_string();
+        let client = Client::try_from(config).map_err(|error| ClusterError::Unreachable {
+            url: url.clone(),
+            cause: chain(&error),
+        })?;
+        Ok(Self {
+            client,
+            url,
+            namespace,
+        })
     }
 
     /// The objects of `kind` in the namespace.
@@ -81,16 +105,24 @@ impl Cluster {
     /// What an error of a request for `name` means to a person; for a list the name is empty.
     pub(crate) fn explain(&self, error: &kube::Error, kind: &Row, name: &str) -> ClusterError {
         match error {
-            kube::Error::Api(status) if status.code == 404 => {
-                // Another reason than NotFound, or a list: the path itself is unknown, and not an object under it.
-                if name.is_empty() || status.reason != "NotFound" {
-                    ClusterError::UnknownKind(kind.name)
-                } else {
-                    self.not_found(kind, name)
-                }
-            }
-            kube::Error::Api(status) => ClusterError::Refused(status.message.clone()),
-            error => ClusterError::Unreachable(chain(error)),
+            kube::Error::Api(status) => self.refused(status, kind, name),
+            error => ClusterError::Unreachable {
+                url: self.url.clone(),
+                cause: chain(error),
+            },
+        }
+    }
+
+    /// What the API server's refusal means; see [`Self::explain`].
+    pub(crate) fn refused(&self, status: &Status, kind: &Row, name: &str) -> ClusterError {
+        let message = status.message.clone();
+        match status.code {
+            // Another reason than NotFound, or a list: the path itself is unknown, and not an object under it.
+            404 if name.is_empty() || status.reason != "NotFound" => ClusterError::UnknownKind(kind.name),
+            404 => self.not_found(kind, name),
+            403 => ClusterError::Forbidden(message),
+            401 => ClusterError::Unauthorized(message),
+            _ => ClusterError::Refused(message),
         }
     }
 

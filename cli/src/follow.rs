@@ -4,11 +4,14 @@ use std::{io::Write, time::Duration};
 
 use futures::{StreamExt, pin_mut};
 use jiff::Timestamp;
-use kube::runtime::{WatchStreamExt, watcher, watcher::watch_object};
+use kube::{
+    core::Status,
+    runtime::{WatchStreamExt, watcher, watcher::watch_object},
+};
 use serde_json::Value;
 
 use crate::{
-    cluster::{Cluster, ClusterError},
+    cluster::Cluster,
     exit::{Error, Outcome},
     kinds::Row,
     output::{OutputError, one_line},
@@ -77,8 +80,8 @@ impl Follow<'_> {
                 Ok(Some(object)) => object,
                 Ok(None) => return Err(self.cluster.not_found(self.kind, self.name).into()),
                 Err(error) => {
-                    if let Some(final_) = hopeless(&error) {
-                        return Err(ClusterError::Watch(final_).into());
+                    if let Some(status) = hopeless(&error) {
+                        return Err(self.cluster.refused(status, self.kind, self.name).into());
                     }
                     say(format!(
                         "the watch is interrupted and goes on: {}",
@@ -108,15 +111,13 @@ impl Follow<'_> {
     }
 }
 
-/// The words of an error that trying again does not mend: no right to watch, no such kind.
-fn hopeless(error: &watcher::Error) -> Option<String> {
+/// A refusal that trying again does not mend: no right to watch, no such kind.
+fn hopeless(error: &watcher::Error) -> Option<&Status> {
     let (watcher::Error::InitialListFailed(kube::Error::Api(status))
     | watcher::Error::WatchStartFailed(kube::Error::Api(status))
     | watcher::Error::WatchError(status)) = error
     else {
         return None;
     };
-    [400, 401, 403, 404, 405]
-        .contains(&status.code)
-        .then(|| status.message.clone())
+    [400, 401, 403, 404, 405].contains(&status.code).then_some(status)
 }

@@ -2,7 +2,7 @@
 
 use kube::{Resource, api::ApiResource};
 use reeve_api_types::{FieldPath, Problem, Reason};
-use reeve_crds::{Offline, definitions, names};
+use reeve_crds::{Offline, SiteAgent, definitions, names};
 use reeve_operator::{
     controllers::site_agent::SiteAgents,
     engine::{Kind, Owner, Settings},
@@ -15,7 +15,16 @@ use crate::{
 };
 
 /// All kinds.
-pub(crate) static KINDS: [Row; 1] = [Row::new::<SiteAgents>("SiteAgent", site_agent::sections)];
+pub(crate) static KINDS: [Row; 1] = [Row {
+    name: "SiteAgent",
+    sections: site_agent::sections,
+    remarks: |object| {
+        let object = serde_json::from_value::<SiteAgent>(object.clone());
+        object.map_or_else(|_| Vec::new(), |object| object.spec.site.remarks(&whole()))
+    },
+    resource: ApiResource::erase::<SiteAgent>,
+    children: children::<SiteAgents>,
+}];
 
 /// A kind.
 pub(crate) struct Row {
@@ -23,6 +32,7 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// What of its status is shown below the conditions.
     pub(crate) sections: fn(&Value, jiff::Timestamp) -> Vec<Section>,
+    remarks: fn(&Value) -> Vec<Problem>,
     resource: fn(&()) -> ApiResource,
     children: ChildrenOf,
 }
@@ -31,15 +41,6 @@ pub(crate) struct Row {
 type ChildrenOf = fn(&Value, &Sources, &Settings) -> Result<Vec<Value>, Vec<Problem>>;
 
 impl Row {
-    const fn new<K: Kind>(name: &'static str, sections: fn(&Value, jiff::Timestamp) -> Vec<Section>) -> Self {
-        Self {
-            name,
-            sections,
-            resource: ApiResource::erase::<K::Object>,
-            children: children::<K>,
-        }
-    }
-
     /// Where its objects are in the API.
     pub(crate) fn resource(&self) -> ApiResource {
         (self.resource)(&())
@@ -51,13 +52,20 @@ pub(crate) fn of_kind(name: &str) -> Option<&'static Row> {
     KINDS.iter().find(|row| row.name == name)
 }
 
-/// The kind that a person means: any of its names, in any case, with or without the group.
+/// The kind that a person means: any of its names, in any case, alone, with the group, or with version and group.
 pub(crate) fn of_word(word: &str) -> Option<&'static Row> {
     let word = word.to_ascii_lowercase();
     let group = format!(".{}", names::GROUP);
-    let word = word.strip_suffix(&group).unwrap_or(&word);
+    let (word, with_group) = word
+        .strip_suffix(&group)
+        .map_or((word.as_str(), false), |word| (word, true));
     let definition = definitions().into_iter().find(|definition| {
         let names = &definition.spec.names;
+        let mut versions = definition.spec.versions.iter();
+        let word = match word.split_once('.') {
+            Some((word, version)) if with_group && versions.any(|known| known.name == version) => word,
+            _ => word,
+        };
         let mut known = [&names.plural]
             .into_iter()
             .chain(&names.singular)
@@ -85,6 +93,12 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
+    /// What is no mistake in `object` but may be one.
+    pub(crate) fn remarks(&mut self, object: &Object) -> Vec<Problem> {
+        let offline = self.offline(object.kind);
+        (object.kind.remarks)(&offline.defaulted(object.value.clone()))
+    }
+
     /// The children of `object`, or everything that is wrong with it: by schema, by the definition's rules, and by
     /// the kind's own.
     pub(crate) fn children(
@@ -171,9 +185,23 @@ mod tests {
 
     #[test]
     fn a_kind_is_found_by_each_of_its_names() {
-        for word in ["siteagent", "SiteAgents", "SAG", "siteagents.reeve.dev"] {
+        for word in [
+            "siteagent",
+            "SiteAgents",
+            "SAG",
+            "siteagents.reeve.dev",
+            "siteagents.v1alpha1.reeve.dev",
+        ] {
             assert_eq!(of_word(word).map(|row| row.name), Some("SiteAgent"), "{word}");
         }
-        assert!(of_word("pods").is_none() && of_word("siteagents.apps").is_none());
+        for word in [
+            "pods",
+            "siteagents.apps",
+            "siteagents.v1alpha1",
+            "siteagents.v2.reeve.dev",
+            "",
+        ] {
+            assert!(of_word(word).is_none(), "{word}");
+        }
     }
 }

@@ -94,6 +94,7 @@ async fn run(
 }
 
 async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -> Result<Outcome, Error> {
+    verbs::check(&verb)?;
     let cluster = Cluster::connect(connection).await?;
     match verb {
         Verb::Status(status) => verbs::status(&cluster, &status, console).await,

@@ -26,6 +26,8 @@ struct Report {
     problems: Vec<Finding>,
     /// References to what the files do not have.
     unresolved: Vec<Finding>,
+    /// What is no mistake but may be one.
+    remarks: Vec<Finding>,
 }
 
 /// Checks all objects and reports.
@@ -58,18 +60,18 @@ fn check(arguments: &Validate, namespace: &str) -> Result<Report, Error> {
     let mut input = files::read(&arguments.files, namespace)?;
     let mut checker = Checker::default();
     let mut problems = std::mem::take(&mut input.findings);
+    let mut remarks = Vec::new();
     for object in &input.objects {
+        let of_object = |problem| Finding::new(object.origin.clone(), problem);
+        remarks.extend(checker.remarks(object).into_iter().map(of_object));
         let found = checker
             .children(object, &input.sources, &settings)
             .err()
             .unwrap_or_default();
-        problems.extend(
-            found
-                .into_iter()
-                .map(|problem| Finding::new(object.origin.clone(), problem)),
-        );
+        problems.extend(found.into_iter().map(of_object));
     }
     findings::sort(&mut problems);
+    findings::sort(&mut remarks);
     let elsewhere =
         |finding: &Finding| finding.reason == Reason::ReferenceNotFound && !arguments.require_references;
     let (unresolved, problems) = problems.into_iter().partition(elsewhere);
@@ -78,6 +80,7 @@ fn check(arguments: &Validate, namespace: &str) -> Result<Report, Error> {
         ignored: input.ignored,
         problems,
         unresolved,
+        remarks,
     })
 }
 
@@ -93,6 +96,9 @@ fn print(report: &Report, out: &mut dyn Write, err: &mut dyn Write) -> std::io::
             "note: {}: {}: not in the files, so not looked into",
             reference.origin, reference.path
         )?;
+    }
+    for remark in &report.remarks {
+        writeln!(err, "note: {remark}")?;
     }
     let checked = counted(report.checked, "object");
     match report.problems.len() {

@@ -8,7 +8,7 @@ use reeve_crds::names;
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{Document, Reconcile, Status, Target},
+    arguments::{Document, Reconcile, Status, Target, Verb},
     cluster::{Cluster, FIELD_MANAGER},
     exit::{Error, Outcome},
     follow::{Follow, Followed},
@@ -102,7 +102,12 @@ async fn status_of_all(
         } else {
             format!("namespace {}", cluster.namespace)
         };
-        writeln!(console.err, "no {} in {place}", kind.name).map_err(OutputError::from)?;
+        let hint = if everywhere {
+            ""
+        } else {
+            "; -A looks in all namespaces"
+        };
+        writeln!(console.err, "no {} in {place}{hint}", kind.name).map_err(OutputError::from)?;
     } else {
         let text = list(&objects, everywhere, Timestamp::now());
         write!(console.out, "{text}").map_err(OutputError::from)?;
@@ -174,6 +179,16 @@ pub(crate) async fn suspend(
     Ok(Outcome::Reached)
 }
 
+/// Refuses a target that means nothing, before a cluster is looked for.
+pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
+    match verb {
+        Verb::Status(status) => target(&status.target).map(drop),
+        Verb::Reconcile(reconcile) => one(&reconcile.target).map(drop),
+        Verb::Suspend(target) | Verb::Resume(target) => one(target).map(drop),
+        Verb::Render(_) | Verb::Validate(_) | Verb::Crds { .. } | Verb::Completion { .. } => Ok(()),
+    }
+}
+
 /// What `KIND [NAME]` or `KIND/NAME` means.
 fn target(target: &Target) -> Result<(&'static Row, Option<String>), Error> {
     let (word, name) = match (target.kind.split_once('/'), &target.name) {
@@ -182,15 +197,39 @@ fn target(target: &Target) -> Result<(&'static Row, Option<String>), Error> {
         (Some(_), _) => return Err(Error::Usage("write KIND NAME or KIND/NAME".to_owned())),
     };
     let kind = kinds::of_word(word).ok_or_else(|| {
+        let meant = name.as_deref().unwrap_or(word);
+        let meant: Vec<_> = kinds::KINDS
+            .iter()
+            .map(|row| format!("{}/{meant}", row.name.to_lowercase()))
+            .collect();
         let known = kinds::words().join(", ");
-        Error::Usage(format!("{word:?} is not a kind of Reeve; write one of {known}"))
+        let meant = meant.join(" or ");
+        Error::Usage(format!(
+            "{word:?} is not a kind of Reeve; write {meant} (kinds: {known})"
+        ))
     })?;
+    if let Some(wrong) = name.as_deref().filter(|name| !is_object_name(name)) {
+        return Err(Error::Usage(format!(
+            "{wrong:?} cannot be the name of an object, which has lower-case letters, digits, '-' and '.' only"
+        )));
+    }
     Ok((kind, name))
+}
+
+/// Whether the API server would store an object of that name; with a slash it would lead to another path.
+fn is_object_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    name.len() <= 253 && !name.starts_with(['-', '.']) && name.chars().all(inner)
 }
 
 fn one(arguments: &Target) -> Result<(&'static Row, String), Error> {
     let (kind, name) = target(arguments)?;
-    let name = name.ok_or_else(|| Error::Usage("give the name of an object".to_owned()))?;
+    let name = name.ok_or_else(|| {
+        let kind = kind.name.to_lowercase();
+        Error::Usage(format!(
+            "give the name of an object, {kind}/NAME; kubectl reeve status {kind} lists them"
+        ))
+    })?;
     Ok((kind, name))
 }
 
@@ -259,8 +298,30 @@ mod tests {
                 .expect_err("refused")
                 .contains("siteagent, siteagents, sag")
         );
-        for (kind, name) in [("sag/", None), ("sag/a", Some("b"))] {
+        for (kind, name) in [
+            ("sag/", None),
+            ("sag/a", Some("b")),
+            ("sag/a/status", None),
+            ("sag", Some("A b")),
+        ] {
             assert!(parsed(kind, name).is_err());
         }
+    }
+
+    #[test]
+    fn a_name_without_its_kind_is_completed() {
+        for (kind, name) in [("site", None), ("site-agent", Some("site")), ("pod/site", None)] {
+            let message = parsed(kind, name).expect_err("refused");
+            assert!(message.contains("write siteagent/site "), "{message}");
+        }
+        let target = Target {
+            kind: "sag".into(),
+            name: None,
+        };
+        let message = one(&target).map(|_| ()).expect_err("refused").to_string();
+        assert!(
+            message.contains("kubectl reeve status siteagent lists them"),
+            "{message}"
+        );
     }
 }

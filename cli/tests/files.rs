@@ -1,45 +1,12 @@
 //! `render` and `validate` as they are run: the binary, on the files in `tests/fixtures` and on hostile input.
 
-use std::{
-    io::Write,
-    process::{Command, Output, Stdio},
-};
+mod binary;
+
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-const SITE: &str = include_str!("fixtures/site.yaml");
-const HEAD: &str =
-    "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: {name: site, namespace: hpc}\n";
-
-fn run(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-reeve"))
-        .args(arguments)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut pipe = child.stdin.take().expect("a pipe");
-    let input = input.to_vec();
-    // The program may stop reading: it has a limit.
-    let writer = std::thread::spawn(move || drop(pipe.write_all(&input)));
-    let output = child.wait_with_output().expect("it ends");
-    writer.join().expect("the writer ends");
-    output
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().expect("it was not killed by a signal")
-}
-
-fn out(output: &Output) -> &str {
-    str::from_utf8(&output.stdout).expect("UTF-8")
-}
-
-fn err(output: &Output) -> &str {
-    str::from_utf8(&output.stderr).expect("UTF-8")
-}
+use crate::binary::{SITE, code, err, out, run};
 
 fn rendered(arguments: &[&str], input: &[u8]) -> Vec<Value> {
     let output = run(&[&["render", "-o", "json"], arguments].concat(), input);
@@ -173,33 +140,6 @@ fn a_renamed_key_and_a_secret_that_is_no_text_are_named() {
 }
 
 #[test]
-fn twenty_mistakes_are_named_at_once_one_a_line_and_sorted() {
-    let output = run(&["validate", "-f", "twenty-mistakes.yaml"], b"");
-    assert_eq!(code(&output), 1);
-    insta::assert_snapshot!(out(&output));
-}
-
-#[test]
-fn malformed_yaml_is_named_with_its_line_and_hides_nothing() {
-    let output = run(&["validate", "-f", "malformed.yaml"], b"");
-    assert_eq!(code(&output), 1);
-    insta::assert_snapshot!(out(&output));
-}
-
-#[test]
-fn problems_come_as_json_too() {
-    let output = run(&["validate", "-f", "twenty-mistakes.yaml", "-o", "json"], b"");
-    let report: Value = serde_json::from_str(out(&output)).expect("JSON");
-    assert_eq!(report["checked"], 1);
-    let first = &report["problems"][0];
-    assert_eq!(
-        (&first["kind"], &first["namespace"]),
-        (&"SiteAgent".into(), &"default".into())
-    );
-    assert!(report["problems"].as_array().expect("problems").len() >= 20);
-}
-
-#[test]
 fn the_longest_name_is_rendered_to_names_that_fit() {
     let site = SITE.replace("name: site\n", &format!("name: {}\n", "a".repeat(253)));
     for child in rendered(&["-f", "-"], site.as_bytes()) {
@@ -229,77 +169,6 @@ fn a_directory_is_read_in_the_order_of_names_and_an_empty_one_is_refused() {
 }
 
 #[test]
-fn hostile_input_ends_with_a_message_and_never_with_a_panic() {
-    let deep = |open: &str, close: &str| format!("{HEAD}spec: {}{}\n", open.repeat(1000), close.repeat(1000));
-    let block: Vec<_> = (1..=1000).map(|level| " ".repeat(level) + "a:\n").collect();
-    let mut bomb = vec![format!("{HEAD}spec:\n  a0: &a0 [x,x,x,x,x,x,x,x,x]")];
-    for level in 1..15 {
-        let last = format!("*a{}", level - 1);
-        bomb.push(format!(
-            "  a{level}: &a{level} [{}]",
-            [last.as_str(); 9].join(",")
-        ));
-    }
-    let many: String = (0..3000).map(|_| "---\n").collect();
-    let inputs: Vec<(&str, Vec<u8>)> = vec![
-        ("deep lists", deep("[", "]").into()),
-        ("deep maps", deep("{a: ", "}").into()),
-        ("deep blocks", format!("{HEAD}spec:\n{}", block.concat()).into()),
-        ("aliases", bomb.join("\n").into()),
-        ("endless alias", format!("{HEAD}spec: &a {{b: *a}}\n").into()),
-        ("binary", (0..=255_u8).cycle().take(100_000).collect()),
-        ("zeros", vec![0; 1 << 20]),
-        ("nothing", vec![]),
-        ("only separators", many.into()),
-        ("too large", vec![b'#'; (32 << 20) + 1]),
-        (
-            "key twice",
-            format!("{HEAD}spec: {{suspend: true, suspend: false}}\n").into(),
-        ),
-        (
-            "metadata is text",
-            "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: x\nspec: 1\n".into(),
-        ),
-        (
-            "items are text",
-            "apiVersion: v1\nkind: List\nitems: [x, [], {}, {kind: 1}]\n".into(),
-        ),
-        (
-            "data is a list",
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: [1]\n".into(),
-        ),
-        ("unclosed", format!("{HEAD}spec: \"").into()),
-        ("tab", format!("{HEAD}spec:\n\tsuspend: true\n").into()),
-        (
-            "numbers",
-            format!("{HEAD}spec: {{reportingPeriods: 99999999999999999999999999, timezone: .nan}}\n").into(),
-        ),
-    ];
-    for (what, input) in inputs {
-        for verb in ["validate", "render"] {
-            let output = run(&[verb, "-f", "-"], &input);
-            assert_eq!(code(&output), 1, "{verb} of {what}: {}", err(&output));
-            assert!(
-                !err(&output).contains("panicked"),
-                "{verb} of {what}: {}",
-                err(&output)
-            );
-            assert!(
-                out(&output).len() + err(&output).len() > 20,
-                "{verb} of {what} says nothing"
-            );
-        }
-    }
-}
-
-#[test]
-fn a_name_that_plays_with_the_terminal_is_spelled_out() {
-    let site = "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: {name: \"a\\e[31m\\nb\"}\nspec: {\"x\\e[2J\": 1}\n";
-    let output = run(&["validate", "-f", "-"], site.as_bytes());
-    assert!(!out(&output).contains('\u{1b}'), "{}", out(&output));
-}
-
-#[test]
 fn definitions_are_printed_for_kubectl_apply() {
     let output = run(&["crds"], b"");
     let definitions: Vec<Value> = serde_saphyr::from_multiple(out(&output)).expect("YAML");
@@ -319,6 +188,10 @@ fn definitions_are_printed_for_kubectl_apply() {
 fn a_wrong_command_line_and_an_unreachable_cluster_have_their_exit_codes() {
     assert_eq!(code(&run(&["render"], b"")), 2);
     assert_eq!(code(&run(&["validate", "-f", "-", "-f", "-"], b"")), 2);
+    // What is wrong with the command line is said first, without a cluster.
+    let output = run(&["suspend", "site", "--kubeconfig", "missing"], b"");
+    assert_eq!(code(&output), 2);
+    assert!(err(&output).contains("write siteagent/site"), "{}", err(&output));
     let output = run(&["status", "sag", "--kubeconfig", "missing"], b"");
     assert_eq!(code(&output), 1);
     assert!(

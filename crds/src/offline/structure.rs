@@ -181,31 +181,27 @@ impl Walk<'_> {
         }
     }
 
+    /// What is wrong with a text is said once: one of the wrong length seldom has the right form either.
     fn text(&mut self, schema: &Value, text: &str, path: &FieldPath) {
-        self.at_most(schema, "maxLength", text.chars().count(), "characters", path);
-        let short = schema["minLength"]
-            .as_u64()
-            .filter(|least| (text.chars().count() as u64) < *least);
-        // One of the two says it: a text that is too short seldom matches either.
-        let message = if short.is_some() && text.is_empty() {
-            "must not be empty".to_owned()
-        } else if !matches(schema, text) {
-            if text.chars().any(char::is_control) {
-                format!(
-                    "{text:?} has a line break or another control character; write one line of plain text"
-                )
-            } else {
-                format!(
-                    "{text:?} does not match {}",
-                    schema["pattern"].as_str().unwrap_or_default()
-                )
-            }
+        let length = text.chars().count() as u64;
+        let beyond = |keyword: &str, outside: fn(u64, u64) -> bool| {
+            schema[keyword].as_u64().filter(|bound| outside(length, *bound))
+        };
+        let long = beyond("maxLength", |length, most| length > most);
+        let short = beyond("minLength", |length, least| length < least);
+        let (reason, message) = if let Some(most) = long {
+            let message = format!("has {length} characters; at most {most} are allowed");
+            (Reason::OutOfRange, message)
+        } else if short.is_some() && text.is_empty() {
+            (Reason::InvalidValue, "must not be empty".to_owned())
+        } else if let Some(message) = misshapen(schema, text) {
+            (Reason::InvalidValue, message)
         } else if let Some(least) = short {
-            format!("needs at least {least} characters")
+            (Reason::InvalidValue, format!("needs at least {least} characters"))
         } else {
             return;
         };
-        self.refuse(path, Reason::InvalidValue, message);
+        self.refuse(path, reason, message);
     }
 
     fn number(&mut self, schema: &Value, number: f64, path: &FieldPath) {
@@ -238,11 +234,17 @@ impl Walk<'_> {
     }
 }
 
-/// Whether `text` is of the form that the schema asks for.
-fn matches(schema: &Value, text: &str) -> bool {
-    schema["pattern"]
-        .as_str()
-        .is_none_or(|pattern| Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)))
+/// What is wrong when `text` does not have the form that the schema asks for.
+fn misshapen(schema: &Value, text: &str) -> Option<String> {
+    let pattern = schema["pattern"].as_str()?;
+    if Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)) {
+        return None;
+    }
+    Some(if text.chars().any(char::is_control) {
+        format!("{text:?} has a line break or another control character; write one line of plain text")
+    } else {
+        format!("{text:?} does not match {pattern}")
+    })
 }
 
 /// Says that there is no such field, and which one may be meant.
