@@ -2,8 +2,7 @@
 //! policy.
 
 use k8s_openapi::{
-    api::core::v1::{PodTemplateSpec, ResourceRequirements},
-    api::networking::v1::NetworkPolicyEgressRule,
+    api::core::v1::ResourceRequirements, api::networking::v1::NetworkPolicyEgressRule,
     apimachinery::pkg::api::resource::Quantity,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -66,20 +65,14 @@ impl JsonSchema for Resources {
 }
 
 /// A partial pod template, merged without deleting: lists of named things by name, other lists appended, values
-/// replaced. What would break supervision (selector labels, the agent's command and probes, the operator's volumes,
-/// `restartPolicy`) is refused with a message.
+/// replaced. Fields that a pod template does not have, and what would break supervision (selector labels, the agent's
+/// command and probes, the operator's volumes and their paths, `restartPolicy`, `hostNetwork`), are refused with a
+/// message. `terminationGracePeriodSeconds` is 15 or more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct PodOverrides(
     #[schemars(schema_with = "reeve_api_types::schema::free_form")] pub serde_json::Value,
 );
-
-impl PodOverrides {
-    /// The overrides as a pod template; the error names what does not fit one.
-    pub fn template(&self) -> Result<PodTemplateSpec, serde_json::Error> {
-        PodTemplateSpec::deserialize(&self.0)
-    }
-}
 
 /// What the pods may be reached from and what they may reach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

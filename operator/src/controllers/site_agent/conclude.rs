@@ -3,7 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use reeve_crds::{ModeState, ModeStatus, SiteAgentStatus, names};
 
-use super::build::{ModeOutline, Outline};
+use super::{
+    build::{ModeOutline, Outline},
+    pod::LEASE_SECONDS,
+};
 use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
 
 /// The longest message of a mode, in characters: the schema's limit.
@@ -115,6 +118,24 @@ struct Trouble {
     message: String,
 }
 
+impl Trouble {
+    const fn waiting(reason: &'static str, message: String) -> Self {
+        Self {
+            waits: true,
+            reason,
+            message,
+        }
+    }
+
+    const fn passing(reason: &'static str, message: String) -> Self {
+        Self {
+            waits: false,
+            reason,
+            message,
+        }
+    }
+}
+
 impl<'a> ModeView<'a> {
     fn of(outline: &'a ModeOutline, observed: &'a Observed) -> Self {
         Self {
@@ -152,51 +173,71 @@ impl<'a> ModeView<'a> {
         self.report(names::ANNOTATION_STATE)?.parse().ok()
     }
 
+    /// Whether the agent runs in a pod that is there: the Lease alone may speak of one that is gone.
     fn serves(&self) -> bool {
-        self.outline.desired > 0 && self.state() == Some(ModeState::Running)
+        let available = self.deployment.is_some_and(|deployment| deployment.available > 0);
+        self.outline.desired > 0 && available && self.state() == Some(ModeState::Running)
     }
 
     /// Why the mode is not as wanted.
     fn trouble(&self) -> Option<Trouble> {
         let mode = self.outline.mode;
-        let trouble = |waits, reason, message| {
-            Some(Trouble {
-                waits,
-                reason,
-                message,
-            })
-        };
         let Some(deployment) = self.deployment else {
-            return trouble(
-                false,
-                names::REASON_PROGRESSING,
-                format!("{mode}: the Deployment is being made"),
-            );
+            let message = format!("{mode}: the Deployment is being made");
+            return Some(Trouble::passing(names::REASON_PROGRESSING, message));
         };
         if let Some(failure) = &deployment.failure {
-            return trouble(
-                true,
-                names::REASON_PODS_NOT_READY,
-                format!("{mode}: no pod can be made: {failure}"),
-            );
+            let message = format!("{mode}: no pod can be made: {failure}");
+            return Some(Trouble::waiting(names::REASON_PODS_NOT_READY, message));
         }
+        // A pod whose agent is not well is not ready either; what its supervisor says of it tells more.
+        let word = self
+            .agent_trouble()
+            .filter(|_| self.is_staffed(deployment) && self.holder().is_some());
         if let Some(stuck) = &deployment.stuck {
             let name = &self.outline.deployment;
-            let message = format!("{mode}: {stuck}; see kubectl describe pods of Deployment {name}");
-            return trouble(true, names::REASON_PODS_NOT_READY, message);
+            let stuck = format!("{mode}: {stuck}; see kubectl describe pods of Deployment {name}");
+            return Some(match word.filter(|word| word.waits) {
+                Some(word) => Trouble::waiting(word.reason, format!("{}; {stuck}", word.message)),
+                None => Trouble::waiting(names::REASON_PODS_NOT_READY, stuck),
+            });
         }
         if !deployment.complete() {
-            let (ready, desired) = (deployment.ready, deployment.desired);
-            let message = format!("{mode}: {ready} of {desired} pods ready");
-            return trouble(false, names::REASON_ROLLING_OUT, message);
+            let starts = |word: &Trouble| word.waits || word.reason == names::REASON_STARTING;
+            return word.filter(starts).or_else(|| Some(self.incomplete(deployment)));
         }
         if self.outline.desired == 0 {
             return None;
         }
-        self.agent_trouble(mode.slug())
+        self.agent_trouble()
     }
 
-    fn agent_trouble(&self, mode: &str) -> Option<Trouble> {
+    /// A pod is ready once it works. While none is and the Lease has a holder, that is a pod about to be seen as ready,
+    /// or one that is gone and that the present one has to wait for.
+    fn incomplete(&self, deployment: &DeploymentState) -> Trouble {
+        let (mode, lease) = (self.outline.mode, &self.outline.lease);
+        let (ready, desired) = (deployment.ready, deployment.desired);
+        let count = format!("{mode}: {ready} of {desired} pods ready");
+        let message = match self.holder().filter(|_| self.is_staffed(deployment)) {
+            Some(holder) => format!(
+                "{count}; Lease {lease} is held by pod {holder}: if that pod is gone, the new one takes over when the \
+                 Lease expires, {LEASE_SECONDS} s after its last renewal"
+            ),
+            None => count,
+        };
+        Trouble::passing(names::REASON_ROLLING_OUT, message)
+    }
+
+    /// Whether every pod that there should be is there and of the newest template, ready or not.
+    fn is_staffed(&self, deployment: &DeploymentState) -> bool {
+        self.outline.desired > 0
+            && deployment.observed_generation >= deployment.generation
+            && deployment.updated == deployment.desired
+            && deployment.replicas == deployment.desired
+    }
+
+    fn agent_trouble(&self) -> Option<Trouble> {
+        let mode = self.outline.mode;
         let word = self.message();
         let (waits, reason, message) = match self.state() {
             Some(ModeState::Running) => return None,

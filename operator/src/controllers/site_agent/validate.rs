@@ -78,7 +78,11 @@ pub(super) fn validate(
     let site = keep(site(spec, content, root), &mut problems);
     problems.extend(mounted(spec, content, root));
     let overrides = keep(
-        template(spec.pod_overrides.as_ref(), &root.field("podOverrides")),
+        template(
+            spec.pod_overrides.as_ref(),
+            &root.field("podOverrides"),
+            spec.slurm.as_ref(),
+        ),
         &mut problems,
     )
     .flatten();
@@ -154,9 +158,10 @@ fn mounted(spec: &SiteAgentSpec, content: &engine::Content, root: &FieldPath) ->
 fn template(
     overrides: Option<&reeve_crds::PodOverrides>,
     path: &FieldPath,
+    slurm: Option<&Slurm>,
 ) -> Result<Option<PodTemplateSpec>, Vec<Problem>> {
     overrides
-        .map(|overrides| overrides::check(overrides, path))
+        .map(|overrides| overrides::check(overrides, path, slurm))
         .transpose()
 }
 
@@ -167,7 +172,7 @@ fn valid_mode(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<Vali
         mode,
         log_level: settings.log_level,
         resources: settings.resources.0.clone(),
-        overrides: template(settings.pod_overrides.as_ref(), &path)?,
+        overrides: template(settings.pod_overrides.as_ref(), &path, spec.slurm.as_ref())?,
     })
 }
 

@@ -1,0 +1,7 @@
+//! The pure half of the kind `SiteAgent`: what is refused, what is built, what is concluded. No cluster.
+
+mod children;
+mod conclusions;
+mod fixture;
+mod mistakes;
+mod upgrades;
