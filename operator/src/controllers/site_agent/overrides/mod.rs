@@ -28,8 +28,11 @@ pub(super) fn check(
     path: &FieldPath,
     slurm: Option<&Slurm>,
 ) -> Result<PodTemplateSpec, Vec<Problem>> {
-    let template = typed::template(overrides, path)?;
-    let mut problems = Problems(Vec::new());
+    let (template, unknown) = typed::template(overrides, path);
+    let mut problems = Problems(unknown);
+    let Some(template) = template else {
+        return Err(problems.0);
+    };
     if let Some(metadata) = &template.metadata {
         problems.metadata(metadata, &path.field("metadata"));
     }

@@ -135,6 +135,19 @@ fn a_value_that_does_not_fit_is_named_with_its_field() {
 }
 
 #[test]
+fn what_is_unknown_hides_nothing_else_that_is_wrong() {
+    let overrides = json!({"metadata": {"name": "x"}, "spec": {"tolerationz": [], "hostNetwork": true}});
+    assert_eq!(
+        paths(overrides),
+        [
+            "podOverrides.spec.tolerationz",
+            "podOverrides.metadata.name",
+            "podOverrides.spec.hostNetwork",
+        ]
+    );
+}
+
+#[test]
 fn what_the_pod_is_found_by_stays() {
     let overrides = json!({"metadata": {
         "name": "x", "namespace": "x", "generateName": "x-", "finalizers": ["x/y"],

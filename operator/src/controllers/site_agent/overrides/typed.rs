@@ -8,9 +8,12 @@ use serde::Deserialize;
 use serde_ignored::Path;
 use serde_path_to_error::Segment;
 
-/// The overrides as a pod template; the problems name each field that is unknown, and the first value that does not
-/// fit its field.
-pub(super) fn template(overrides: &PodOverrides, path: &FieldPath) -> Result<PodTemplateSpec, Vec<Problem>> {
+/// The overrides as a pod template, unless a value does not fit its field. The problems name each field that is
+/// unknown, and the first value that does not fit.
+pub(super) fn template(
+    overrides: &PodOverrides,
+    path: &FieldPath,
+) -> (Option<PodTemplateSpec>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut unknown = |ignored: Path<'_>| {
         let message = format!(
@@ -23,16 +26,16 @@ pub(super) fn template(overrides: &PodOverrides, path: &FieldPath) -> Result<Pod
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&overrides.0, &mut track);
     let parsed = PodTemplateSpec::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown));
-    match parsed {
-        Ok(template) if problems.is_empty() => return Ok(template),
-        Ok(_) => {}
+    let template = match parsed {
+        Ok(template) => Some(template),
         Err(error) => {
             let place = track.path().iter().fold(path.clone(), step);
             let message = format!("does not fit this field of a pod template: {error}");
             problems.push(Problem::new(place, Reason::InvalidValue, message));
+            None
         }
-    }
-    Err(problems)
+    };
+    (template, problems)
 }
 
 fn step(path: FieldPath, segment: &Segment) -> FieldPath {
