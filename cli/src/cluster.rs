@@ -25,7 +25,8 @@ pub(crate) enum ClusterError {
     Unconfigured(#[source] InferConfigError),
     /// No such object.
     #[error(
-        "{kind} {name:?} not found in namespace {namespace}; kubectl reeve status {kind} -A lists those of all"
+        "{kind} {name:?} not found in namespace {namespace}; kubectl reeve status {} -A lists those of all",
+        kind.to_lowercase()
     )]
     NotFound {
         /// Its kind.

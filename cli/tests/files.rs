@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::binary::{SITE, code, err, out, run};
+use crate::binary::{code, err, out, run};
+
+const SITE: &str = include_str!("fixtures/site.yaml");
 
 fn rendered(arguments: &[&str], input: &[u8]) -> Vec<Value> {
     let output = run(&[&["render", "-o", "json"], arguments].concat(), input);

@@ -4,7 +4,9 @@ mod binary;
 
 use serde_json::Value;
 
-use crate::binary::{SITE, code, err, out, run};
+use crate::binary::{code, err, out, run};
+
+const SITE: &str = include_str!("fixtures/site.yaml");
 
 const HEAD: &str =
     "apiVersion: reeve.dev/v1alpha1\nkind: SiteAgent\nmetadata: {name: site, namespace: hpc}\n";

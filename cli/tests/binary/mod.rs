@@ -5,9 +5,6 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-/// A site with its Secret, and a Deployment beside them.
-pub(crate) const SITE: &str = include_str!("../fixtures/site.yaml");
-
 /// Runs it with `input` on standard input.
 pub(crate) fn run(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kubectl-reeve"))
