@@ -69,7 +69,12 @@ fn traces_of(request: ExportTraceServiceRequest, object: &str) -> Vec<String> {
         span.name == "pass" && attribute("kind") == Some("site-agent") && attribute("object") == Some(object)
     });
     passes
-        .map(|span| span.trace_id.iter().map(|byte| format!("{byte:02x}")).collect())
+        .filter_map(|span| {
+            Some(format!(
+                "{:032x}",
+                u128::from_be_bytes(span.trace_id.try_into().ok()?)
+            ))
+        })
         .collect()
 }
 
