@@ -2,10 +2,10 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
-use crate::{definition::definitions, reference};
-
-/// How the files are made anew.
-pub(crate) const COMMAND: &str = "cargo run -p reeve-crds --example crdgen";
+use crate::{
+    definition::definitions,
+    reference::{self, COMMAND},
+};
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]

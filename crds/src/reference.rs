@@ -5,7 +5,10 @@ use std::fmt::Write;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
-use crate::{definition::schema, generated::COMMAND, names};
+use crate::{definition::schema, names};
+
+/// How generated files are made anew.
+pub(crate) const COMMAND: &str = "cargo run -p reeve-crds --example crdgen";
 
 /// The page of a kind.
 pub(crate) fn kind(definition: &CustomResourceDefinition) -> String {

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 use crate::{
     AgentVersion, ApiUrl, Duty, Mode, Offering, Site,
     api_url::{is_inside_cluster, web_url},
-    validate::Shared,
 };
 
 /// A site that has passed validation, with the secrets it needs. Debug output shows none of them.
@@ -18,6 +17,15 @@ pub struct ValidSite {
     pub(crate) version: AgentVersion,
     pub(crate) shared: Shared,
     pub(crate) offerings: Vec<ValidOffering>,
+}
+
+/// What the references that all offerings share led to.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// The proxy's URL.
+    pub(crate) proxy: Option<SecretText>,
+    /// Sentry's DSN.
+    pub(crate) sentry_dsn: Option<SecretText>,
 }
 
 /// An offering of a [`ValidSite`].

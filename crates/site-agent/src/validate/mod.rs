@@ -11,8 +11,6 @@ mod slurm;
 mod tests;
 mod waldur;
 
-pub(crate) use shared::Shared;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_api_types::{Content, FieldPath, Problem, Reason, SecretText, Source};

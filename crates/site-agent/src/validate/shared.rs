@@ -3,16 +3,7 @@
 use reeve_api_types::{Duration, FieldPath, Reason, SecretText};
 
 use super::Check;
-use crate::{LogShipping, Site, api_url::web_url};
-
-/// What the shared references led to.
-#[derive(Clone)]
-pub(crate) struct Shared {
-    /// The proxy's URL.
-    pub(crate) proxy: Option<SecretText>,
-    /// Sentry's DSN.
-    pub(crate) sentry_dsn: Option<SecretText>,
-}
+use crate::{LogShipping, Site, api_url::web_url, valid::Shared};
 
 const MINUTE: u128 = 60_000;
 const DAY: u128 = 24 * 60 * MINUTE;
