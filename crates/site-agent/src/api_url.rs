@@ -89,9 +89,9 @@ pub(crate) fn web_url(text: &str) -> Option<Url> {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))?;
-    // The parser drops line breaks and tabs, and the agent would get them.
-    let blank = |c: char| c.is_control() || c.is_whitespace();
-    if rest.starts_with(['/', '\\']) || rest.contains(blank) {
+    // The parser drops line breaks and tabs, and the agent would get them; braces are left over from a template.
+    let foreign = |c: char| c.is_control() || c.is_whitespace() || c == '{' || c == '}';
+    if rest.starts_with(['/', '\\']) || rest.contains(foreign) {
         return None;
     }
     Url::parse(text).ok().filter(Url::has_host)

@@ -2,48 +2,65 @@
 
 use reeve_api_types::{FieldPath, Problem, Reason};
 
+use serde_json::{Map, Value};
+
 use crate::{
-    Site,
+    Backend, Site,
     plugins::{self, Role},
+    tree,
 };
 
 impl Site {
-    /// Names of plugins that Reeve does not know, each once an offering. Upstream finds plugins by entry point, so an
-    /// image may bring any; when it does not, upstream starts, and nothing serves the offering. `root` is the path of
-    /// the spec.
+    /// Names of plugins that Reeve does not know, and settings with `${` in them. `root` is the path of the spec.
     pub fn remarks(&self, root: &FieldPath) -> Vec<Problem> {
         let mut remarks = Vec::new();
         for (index, offering) in self.offerings.iter().enumerate() {
-            let path = root.field("offerings").index(index).field("backend");
-            let backend = &offering.backend;
-            let names = [
-                (Role::Orders, backend.orders.as_deref()),
-                (Role::Membership, backend.membership.as_deref()),
-                (Role::Reporting, backend.reporting.as_deref()),
-                (Role::Usernames, Some(backend.usernames.as_str())),
-            ];
-            let mut said = Vec::new();
-            for (role, name) in names {
-                let Some(name) = name.filter(|name| plugins::find(name).is_none() && !said.contains(name))
-                else {
-                    continue;
-                };
-                said.push(name);
-                let message = format!(
-                    "{name:?} is no plugin that Reeve knows, so the image has to bring it; upstream's for this are {}",
-                    plugins::with_role(role)
-                );
-                remarks.push(Problem::new(path.field(role.field()), Reason::NoEffect, message));
-            }
-            let type_ = backend.type_.as_str();
-            if plugins::find(type_).is_none() && !said.contains(&type_) {
-                let message =
-                    format!("{type_:?} is no backend that Reeve knows, so its settings are not checked");
-                remarks.push(Problem::new(path.field("type"), Reason::NoEffect, message));
-            }
+            let path = root.field("offerings").index(index);
+            unknown_plugins(&offering.backend, &path.field("backend"), &mut remarks);
+            templates(&offering.settings, &path.field("settings"), &mut remarks);
         }
         remarks
     }
+}
+
+/// Upstream finds plugins by entry point, so an image may bring any; when it does not, upstream starts, and nothing
+/// serves the offering. Each name is remarked on once.
+fn unknown_plugins(backend: &Backend, path: &FieldPath, remarks: &mut Vec<Problem>) {
+    let names = [
+        (Role::Orders, backend.orders.as_deref()),
+        (Role::Membership, backend.membership.as_deref()),
+        (Role::Reporting, backend.reporting.as_deref()),
+        (Role::Usernames, Some(backend.usernames.as_str())),
+    ];
+    let known = |name: &str| plugins::find(name).is_some() || plugins::renamed(name).is_some();
+    let mut said = Vec::new();
+    for (role, name) in names {
+        let Some(name) = name.filter(|name| !known(name) && !said.contains(name)) else {
+            continue;
+        };
+        said.push(name);
+        let message = format!(
+            "{name:?} is no plugin that Reeve knows, so the image has to bring it; upstream's for this are {}",
+            plugins::with_role(role)
+        );
+        remarks.push(Problem::new(path.field(role.field()), Reason::NoEffect, message));
+    }
+    let type_ = backend.type_.as_str();
+    if !known(type_) && !said.contains(&type_) {
+        let message = format!("{type_:?} is no backend that Reeve knows, so its settings are not checked");
+        remarks.push(Problem::new(path.field("type"), Reason::NoEffect, message));
+    }
+}
+
+/// Upstream fills in no variables. A value that is nothing but one is refused; one that merely has one may be meant.
+fn templates(settings: &Map<String, Value>, path: &FieldPath, remarks: &mut Vec<Problem>) {
+    tree::leaves(settings, &mut |pointer, _, value| {
+        let text = value.as_str().unwrap_or_default();
+        if text.contains("${") && !tree::is_placeholder(text) {
+            let message = format!("{pointer} has ${{ in it, and the agent fills in no variables");
+            remarks.push(Problem::new(path.clone(), Reason::NoEffect, message));
+        }
+    });
 }
 
 #[cfg(test)]
@@ -81,6 +98,16 @@ mod tests {
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
             said[0].starts_with("spec.offerings[0].backend.type: \"ours\""),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn a_variable_within_a_setting_is_remarked_on() {
+        let said = remarks(&json!({"settings": {"homedir_base_path": "/home/${CLUSTER}"}}));
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(
+            said[0].starts_with("spec.offerings[0].settings: /homedir_base_path has ${"),
             "{said:?}"
         );
     }

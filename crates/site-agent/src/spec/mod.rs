@@ -92,7 +92,7 @@ pub struct Site {
 pub struct Waldur {
     /// URL of Waldur's API, such as `https://waldur.example.org/api/`. Required here or in every offering.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s?#@\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s?#@{}\p{Cc}]+$"))]
     pub api_url: Option<String>,
     /// Secret key that holds an API token, best a personal access token of a service account with the role
     /// offering manager: a plain session token ends when its user logs out.
@@ -117,7 +117,7 @@ pub struct Waldur {
 #[serde(rename_all = "camelCase")]
 pub struct Oidc {
     /// URL of the provider's token endpoint.
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@{}\p{Cc}]+$"))]
     pub token_url: String,
     /// Client id.
     #[schemars(length(min = 1, max = 256), regex(pattern = PLAIN_TEXT))]
@@ -143,7 +143,7 @@ pub struct Sentry {
 #[serde(rename_all = "camelCase")]
 pub struct ElasticApm {
     /// URL of the APM server.
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@{}\p{Cc}]+$"))]
     pub server_url: String,
 }
 

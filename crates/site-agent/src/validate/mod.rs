@@ -108,18 +108,22 @@ fn refuse_duplicates(check: &mut Check<'_>, site: &Site, valid: &[ValidOffering]
             check.refuse(path, Reason::Duplicate, message);
         }
     }
-    let mut duties = BTreeMap::new();
+    let mut holders = BTreeMap::new();
     for offering in valid {
+        let mut shared: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for claim in offering.claims() {
-            let holder = duties.insert((claim.url, claim.uuid, claim.duty), &offering.spec().name);
+            let holder = holders.insert((claim.url, claim.uuid, claim.duty), &offering.spec().name);
             if let Some(first) = holder {
-                let message = format!(
-                    "offering {first:?} has this UUID and {} too: a second process would do the same work twice; \
-                     remove one of them",
-                    claim.duty
-                );
-                check.refuse(offering.path().field("uuid"), Reason::Duplicate, message);
+                shared.entry(first).or_default().push(claim.duty.slug());
             }
+        }
+        for (first, duties) in shared {
+            let message = format!(
+                "offering {first:?} has this UUID and {} too: a second process would do the same work twice; \
+                 remove one of them",
+                duties.join(", ")
+            );
+            check.refuse(offering.path().field("uuid"), Reason::Duplicate, message);
         }
     }
 }

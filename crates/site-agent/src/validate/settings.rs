@@ -9,11 +9,6 @@ use crate::{Offering, tree};
 
 /// Keys of an offering in upstream's file. Below `backend_settings` nothing reads them (1.0.7, core and plugins).
 const MISPLACED: &[&str] = &[
-    "stomp_enabled",
-    "stomp_membership_sync_enabled",
-    "stomp_ws_host",
-    "stomp_ws_port",
-    "stomp_ws_path",
     "websocket_use_tls",
     "resource_import_enabled",
     "username_reconciliation_enabled",
@@ -41,7 +36,7 @@ pub(super) fn check(check: &mut Check<'_>, offering: &Offering, path: &FieldPath
         if key.starts_with("mqtt_") {
             let message = format!("upstream removed {key} in 0.9.0; remove it and use events.enabled");
             check.refuse(settings_path.clone(), Reason::NoEffect, message);
-        } else if MISPLACED.contains(&key.as_str()) && !is_read_by_a_plugin(offering, key) {
+        } else if is_misplaced(offering, key) {
             let message = format!(
                 "{key} has no effect among the settings; it is a field of the offering or of spec.waldur"
             );
@@ -51,9 +46,11 @@ pub(super) fn check(check: &mut Check<'_>, offering: &Offering, path: &FieldPath
     merge(check, offering, path)
 }
 
-/// The one plugin with a connection to Waldur of its own (`waldur_site_agent_rancher_kc_crd/backend.py`).
-fn is_read_by_a_plugin(offering: &Offering, key: &str) -> bool {
-    key == "waldur_api_url" && offering.backend.uses("rancher-kc-crd")
+/// Whether `key` belongs elsewhere. One plugin has a connection to Waldur of its own
+/// (`waldur_site_agent_rancher_kc_crd/backend.py`).
+fn is_misplaced(offering: &Offering, key: &str) -> bool {
+    let read = key == "waldur_api_url" && offering.backend.uses("rancher-kc-crd");
+    (MISPLACED.contains(&key) || key.starts_with("stomp_")) && !read
 }
 
 /// Refuses secrets and placeholders in a free-form tree at `path`.

@@ -160,6 +160,10 @@ fn oidc_auth(check: &mut Check<'_>, oidc: &Oidc, offering: &Offering, path: &Fie
         check.refuse(path.field("clientId"), Reason::Required, "write the client id");
     }
     check.plain(&oidc.client_id, path.field("clientId"));
+    if crate::tree::is_placeholder(&oidc.client_id) {
+        let message = "is a placeholder, which the agent takes literally; write the client id";
+        check.refuse(path.field("clientId"), Reason::NoEffect, message);
+    }
     let secret = check.text(&(&oidc.client_secret_ref).into(), &path.field("clientSecretRef"))?;
     Some(Auth::Oidc {
         token_url: oidc.token_url.clone(),

@@ -22,6 +22,7 @@ fn settings_that_upstream_would_ignore_or_take_literally_are_refused() {
         &[
             (set("mqtt_enabled", json!(true)), SETTINGS, NoEffect, "0.9.0"),
             (set("stomp_enabled", json!(true)), SETTINGS, NoEffect, "no effect"),
+            (set("stomp_enable", json!(true)), SETTINGS, NoEffect, "no effect"),
             (
                 set("homedir_base_path", json!("${HOME_PATH}")),
                 SETTINGS,

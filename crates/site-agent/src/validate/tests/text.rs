@@ -97,6 +97,10 @@ fn a_text_that_plays_with_a_terminal_is_refused_in_what_all_offerings_share() {
         "clientId": "a\rb", "clientSecretRef": {"name": "waldur", "key": "other"}}}});
     let found = problem(validated(&site(&oidc), "1.0.8"), &oidc);
     assert_eq!(found.path.as_str(), "spec.waldur.oidc.clientId");
+    let mut variable = oidc;
+    variable["waldur"]["oidc"]["clientId"] = json!("${CLIENT}");
+    let found = problem(validated(&site(&variable), "1.0.8"), &variable);
+    assert_eq!(found.reason, Reason::NoEffect, "{found}");
 }
 
 #[test]

@@ -38,6 +38,12 @@ fn how_waldur_is_reached_is_checked() {
                 "http://",
             ),
             (
+                json!({"waldur": {"apiUrl": "https://${HOST}/api/"}}),
+                "spec.waldur.apiUrl",
+                InvalidValue,
+                "https://",
+            ),
+            (
                 json!({"waldur": {"apiUrl": "https://w.example.ai/api/"}}),
                 "spec.waldur.apiUrl",
                 InvalidValue,
