@@ -4,6 +4,7 @@
 mod api_url;
 #[cfg(test)]
 mod fixture;
+mod import;
 mod mode;
 mod plugins;
 #[cfg(test)]
@@ -19,6 +20,9 @@ mod validate;
 mod version;
 
 pub use api_url::{ApiUrl, ApiUrlError};
+pub use import::{
+    At, Imported, Limits, NewSecret, Options as ImportOptions, Place, Refusal, Remark, RemarkKind, Unit, import,
+};
 pub use mode::{Duty, Mode};
 pub use references::references;
 pub use render::{CA_FILE, COMMAND, CONFIG_FILE, HEARTBEAT_FILE};

@@ -27,7 +27,7 @@ pub(crate) fn keys(pointer: &str) -> Option<Vec<String>> {
 }
 
 /// Writes `key` as a step of a JSON Pointer.
-fn escaped(key: &str) -> String {
+pub(crate) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
