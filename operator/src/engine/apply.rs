@@ -1,93 +1,27 @@
-//! Step 4: server-side apply of what differs, in dependency order, and deletion of what is no longer wanted.
-//! Deciding is a pure function; carrying out is the rest of the file.
+//! Step 4, the rim: server-side apply of what differs, in dependency order, and deletion of what is no longer wanted.
+//! One child that is refused stops only what needs it.
 
 use std::{collections::BTreeMap, fmt};
 
 use futures::future::join_all;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Client,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, Preconditions, PropagationPolicy},
 };
 use reeve_crds::names;
+use serde_json::{Value, json};
 
 use super::{
     cache::ChildIndex,
     calls::{CallError, Calls},
-    child::{Child, ChildKey, ChildKind, Children, Owner},
+    child::{Child, ChildKey, ChildKind, Owner},
     memory::Applied,
-    observed::{ChildState, Observed},
+    observed::ChildState,
+    plan::Plan,
+    refusals::{ApplyError, Refusal, Refusals},
 };
 
-/// Why the children are not as wanted.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// A request failed.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The name is taken.
-    #[error("{0} exists and does not belong to this object; delete or rename it, or rename this object")]
-    NameTaken(ChildKey),
-}
-
-/// What is to be done, by child.
-#[derive(Debug, Default, PartialEq)]
-pub struct Plan<'a> {
-    /// To be applied, in this order. `true`: the child is known to be ours, so its fields are taken back from
-    /// whoever changed them.
-    pub apply: Vec<(&'a Child, bool)>,
-    /// To be deleted, with the uid that is meant.
-    pub delete: Vec<(ChildKey, String)>,
-}
-
-impl Plan<'_> {
-    /// Nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.apply.is_empty() && self.delete.is_empty()
-    }
-}
-
-/// Compares what is wanted with what exists and with what was applied before.
-pub fn plan<'a>(
-    children: &'a Children,
-    observed: &Observed,
-    applied: &BTreeMap<ChildKey, Applied>,
-) -> Plan<'a> {
-    let differs = |child: &&Child| match applied.get(&child.key) {
-        Some(before) => before.digest != child.digest() || before.drifted(observed.0.get(&child.key)),
-        None => true,
-    };
-    let apply = children
-        .in_order()
-        .into_iter()
-        .filter(|child| !children.keeps(&child.key))
-        .filter(differs);
-    let apply = apply
-        .map(|child| (child, observed.0.contains_key(&child.key)))
-        .collect();
-    let delete =
-        orphans(observed, |key| children.wants(key)).map(|(key, state)| (key.clone(), state.uid.clone()));
-    Plan {
-        apply,
-        delete: delete.collect(),
-    }
-}
-
-/// The live children that nobody needs: not wanted, not made by a controller, and no Secret that a live
-/// `ReplicaSet` mounts (running pods and `kubectl rollout undo` need those).
-pub fn orphans<'a>(
-    observed: &'a Observed,
-    wanted: impl Fn(&ChildKey) -> bool + 'a,
-) -> impl Iterator<Item = (&'a ChildKey, &'a ChildState)> {
-    let in_use = |key: &ChildKey| {
-        key.kind == ChildKind::Secret && observed.secrets_in_use().any(|secret| secret == key.name)
-    };
-    let orphan = move |key: &ChildKey| key.kind != ChildKind::ReplicaSet && !wanted(key) && !in_use(key);
-    // Last applied, first deleted.
-    observed.0.iter().rev().filter(move |(key, _)| orphan(key))
-}
-
-/// Children of one stage are applied at the same time, those of the next once all of them are there.
+/// Children of one stage are applied at the same time, those of the next once these are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// What needs nothing.
@@ -110,6 +44,12 @@ impl Stage {
     }
 }
 
+/// A resource version that no object has (the store's first write is the second revision). A server-side apply with it
+/// makes an object, as that very field manager's apply, and is answered with a conflict where there is one: without
+/// it, an apply over a foreign object can pass, because a `ServiceAccount` or a Lease has no field that both must have
+/// set.
+const NO_VERSION: &str = "1";
+
 /// Sends requests for children.
 #[derive(Clone, Copy)]
 pub struct Applier<'a> {
@@ -131,26 +71,48 @@ impl fmt::Debug for Applier<'_> {
 
 impl Applier<'_> {
     /// Carries the plan out. What was done before a failure stays in `applied`.
+    ///
+    /// A child waits while one of an earlier stage was refused that is of its own component or of the one that all
+    /// components share; nothing is deleted while anything was refused, since what is to replace it may be missing. An
+    /// outage ends the work with its stage.
     pub async fn carry_out(
         &self,
         plan: &Plan<'_>,
         applied: &mut BTreeMap<ChildKey, Applied>,
     ) -> Result<(), ApplyError> {
+        let mut refusals = Refusals::default();
         for stage in Stage::ALL {
-            let group: Vec<_> = plan
+            let of_stage = |(child, _): &&(&Child, Option<String>)| Stage::of(child.key.kind) == stage;
+            let (group, waiting): (Vec<_>, Vec<_>) = plan
                 .apply
                 .iter()
-                .filter(|(child, _)| Stage::of(child.key.kind) == stage)
-                .collect();
-            let answers = join_all(group.iter().map(|(child, ours)| self.apply(child, *ours))).await;
-            for ((child, _), answer) in group.iter().zip(&answers) {
-                if let Ok(state) = answer {
-                    self.index.applied(&self.owner.uid, &child.key, state.clone());
-                    applied.insert(child.key.clone(), Applied::new(child.digest(), state));
+                .filter(of_stage)
+                .partition(|(child, _)| !refusals.hold_back(child));
+            for (child, _) in waiting {
+                tracing::info!(child = %child.key, "waits for what was refused");
+            }
+            let answers = join_all(
+                group
+                    .iter()
+                    .map(|(child, ours)| self.apply(child, ours.as_deref())),
+            )
+            .await;
+            let mut outage = None;
+            for ((child, _), answer) in group.iter().zip(answers) {
+                match answer {
+                    Ok(state) => {
+                        self.index.applied(&self.owner.uid, &child.key, state.clone());
+                        applied.insert(child.key.clone(), Applied::new(child.digest(), &state));
+                    }
+                    Err(Refusal::Call(error)) if !error.is_refusal() => outage = Some(error),
+                    Err(refusal) => refusals.add(child, refusal),
                 }
             }
-            answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+            if let Some(error) = outage {
+                return Err(error.into());
+            }
         }
+        refusals.none()?;
         for (key, uid) in &plan.delete {
             self.delete(key, uid).await?;
             self.index.deleted(&self.owner.uid, key);
@@ -159,31 +121,80 @@ impl Applier<'_> {
         Ok(())
     }
 
-    async fn apply(&self, child: &Child, ours: bool) -> Result<ChildState, ApplyError> {
-        if !ours && child.key.kind.passes_unnoticed() && self.foreign(&child.key).await? {
-            return Err(ApplyError::NameTaken(child.key.clone()));
-        }
-        match self.patch(child, ours).await {
-            // Without force, a conflict means that somebody else has made an object of this name, unless it is
-            // ours after all and only lost its label.
-            Err(error) if !ours && error.status().is_some_and(kube::core::Status::is_conflict) => {
-                if self.foreign(&child.key).await? {
-                    return Err(ApplyError::NameTaken(child.key.clone()));
-                }
-                Ok(self.patch(child, true).await?)
-            }
-            other => Ok(other?),
+    async fn apply(&self, child: &Child, ours: Option<&str>) -> Result<ChildState, Refusal> {
+        match ours {
+            None => self.create(child).await,
+            Some(uid) => Ok(self.update(child, uid).await?),
         }
     }
 
-    async fn patch(&self, child: &Child, force: bool) -> Result<ChildState, CallError> {
+    /// Makes a child, unless there is an object of its name that is not ours.
+    async fn create(&self, child: &Child) -> Result<ChildState, Refusal> {
+        let mut body = child.body.clone();
+        body["metadata"]["resourceVersion"] = NO_VERSION.into();
+        match self.patch(child, &body, false).await {
+            Err(error) if error.is_conflict() => match self.find(&child.key).await? {
+                // It only lost the label by which it is watched.
+                Some(found) if self.owns(&found) => {
+                    Ok(self.update(child, &found.uid.unwrap_or_default()).await?)
+                }
+                Some(_) => Err(Refusal::NameTaken(child.key.clone())),
+                // Deleted meanwhile.
+                None => Ok(self.patch(child, &body, false).await?),
+            },
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Takes our fields of a child of ours back from whoever changed them.
+    async fn update(&self, child: &Child, uid: &str) -> Result<ChildState, CallError> {
+        match self.patch(child, &child.body, true).await {
+            Err(error) if error.is_invalid() && child.body["spec"].is_object() => {
+                self.put_right(child, uid, error).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Cures a child of ours that is invalid once our fields are merged into it, because somebody set a field that
+    /// excludes one of ours (`spec.strategy.rollingUpdate` and `type: Recreate`). An apply cannot take off what others
+    /// own, and which of their fields is in the way cannot be told reliably, so the spec becomes ours as a whole. When
+    /// that is refused too, the fault is in what we sent: then the first answer counts.
+    async fn put_right(&self, child: &Child, uid: &str, refused: CallError) -> Result<ChildState, CallError> {
+        let steps: Value = json!([
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "replace", "path": "/spec", "value": child.body["spec"]},
+        ]);
+        let steps = serde_json::from_value(steps).expect("these are the operations of a JSON Patch");
+        let params = PatchParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let what = self.what("replace the spec of", &child.key);
+        let api = self.api(child.key.kind);
+        let patch = Patch::<()>::Json(steps);
+        let answer = self
+            .calls
+            .run(&what, api.patch_metadata(&child.key.name, &params, &patch))
+            .await;
+        match answer {
+            Ok(_) => {
+                tracing::info!(child = %child.key, %refused, "put its spec right");
+                self.patch(child, &child.body, true).await
+            }
+            Err(error) if error.is_refusal() => Err(refused),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patch(&self, child: &Child, body: &Value, force: bool) -> Result<ChildState, CallError> {
         let params = PatchParams {
             force,
             ..PatchParams::apply(names::FIELD_MANAGER)
         };
         let what = self.what("apply", &child.key);
         let api = self.api(child.key.kind);
-        let patch = Patch::Apply(&child.body);
+        let patch = Patch::Apply(body);
         let answer = self
             .calls
             .run(&what, api.patch_metadata(&child.key.name, &params, &patch))
@@ -192,15 +203,18 @@ impl Applier<'_> {
         Ok(ChildState::of(child.key.kind, &answer.metadata))
     }
 
-    /// Whether an object of this name exists that is not ours.
-    async fn foreign(&self, key: &ChildKey) -> Result<bool, CallError> {
+    async fn find(&self, key: &ChildKey) -> Result<Option<ObjectMeta>, CallError> {
         let what = self.what("get", key);
         let found = self
             .calls
             .run(&what, self.api(key.kind).get_metadata_opt(&key.name))
             .await?;
-        let ours = |owners: Vec<OwnerReference>| owners.iter().any(|owner| owner.uid == self.owner.uid);
-        Ok(found.is_some_and(|object| !object.metadata.owner_references.is_some_and(ours)))
+        Ok(found.map(|object| object.metadata))
+    }
+
+    fn owns(&self, found: &ObjectMeta) -> bool {
+        let mut owners = found.owner_references.iter().flatten();
+        owners.any(|owner| owner.uid == self.owner.uid)
     }
 
     async fn delete(&self, key: &ChildKey, uid: &str) -> Result<(), CallError> {
@@ -238,142 +252,4 @@ impl Applier<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-    use kube::api::ObjectMeta;
-
-    use super::*;
-    use crate::engine::observed::{Detail, ReplicaSetState};
-
-    fn meta(name: &str) -> ObjectMeta {
-        ObjectMeta {
-            name: Some(name.into()),
-            ..Default::default()
-        }
-    }
-
-    fn wanted() -> Children {
-        let mut children = Children::default();
-        children.apply(&ServiceAccount {
-            metadata: meta("site"),
-            ..Default::default()
-        });
-        children.apply(&Secret {
-            metadata: meta("config"),
-            ..Default::default()
-        });
-        children
-    }
-
-    fn live(names: &[(ChildKind, &str)]) -> Observed {
-        let state = |name: &str| ChildState {
-            uid: format!("uid-{name}"),
-            version: 1,
-            ..Default::default()
-        };
-        Observed(
-            names
-                .iter()
-                .map(|(kind, name)| (ChildKey::new(*kind, *name), state(name)))
-                .collect(),
-        )
-    }
-
-    fn applied(children: &Children, observed: &Observed) -> BTreeMap<ChildKey, Applied> {
-        let entry = |child: &&Child| {
-            let state = observed.0.get(&child.key)?;
-            Some((child.key.clone(), Applied::new(child.digest(), state)))
-        };
-        children.in_order().iter().filter_map(entry).collect()
-    }
-
-    const BOTH: [(ChildKind, &str); 2] = [(ChildKind::ServiceAccount, "site"), (ChildKind::Secret, "config")];
-
-    #[test]
-    fn what_is_as_applied_costs_nothing() {
-        let (children, observed) = (wanted(), live(&BOTH));
-        let applied = applied(&children, &observed);
-        assert!(plan(&children, &observed, &applied).is_empty());
-    }
-
-    #[test]
-    fn only_the_child_that_differs_is_applied() {
-        let (children, mut observed) = (wanted(), live(&BOTH));
-        let applied = applied(&children, &observed);
-        observed.0.remove(&ChildKey::new(ChildKind::Secret, "config"));
-        let plan = plan(&children, &observed, &applied);
-        assert_eq!(plan.apply.len(), 1);
-        assert_eq!(
-            (plan.apply[0].0.key.name.as_str(), plan.apply[0].1),
-            ("config", false)
-        );
-    }
-
-    #[test]
-    fn after_a_restart_each_child_is_applied_once_as_ours() {
-        let (children, observed) = (wanted(), live(&BOTH));
-        let plan = plan(&children, &observed, &BTreeMap::new());
-        assert_eq!(
-            plan.apply.iter().map(|(_, ours)| *ours).collect::<Vec<_>>(),
-            [true, true]
-        );
-    }
-
-    #[test]
-    fn orphans_go_but_what_is_kept_or_made_by_others_stays() {
-        let mut children = wanted();
-        children.keep(ChildKey::new(ChildKind::Secret, "old-config"));
-        let mut names = BOTH.to_vec();
-        names.extend([
-            (ChildKind::Secret, "old-config"),
-            (ChildKind::Secret, "older-config"),
-            (ChildKind::ReplicaSet, "site-1"),
-        ]);
-        let observed = live(&names);
-        let applied = applied(&children, &observed);
-        let plan = plan(&children, &observed, &applied);
-        assert_eq!(
-            plan.delete,
-            [(
-                ChildKey::new(ChildKind::Secret, "older-config"),
-                "uid-older-config".into()
-            )]
-        );
-    }
-
-    #[test]
-    fn a_secret_that_a_replica_set_mounts_is_no_orphan() {
-        let mut observed = live(&[(ChildKind::Secret, "used"), (ChildKind::Secret, "unused")]);
-        let detail = Detail::ReplicaSet(ReplicaSetState {
-            secrets: vec!["used".into()],
-        });
-        let key = ChildKey::new(ChildKind::ReplicaSet, "site-1");
-        observed.0.insert(
-            key,
-            ChildState {
-                detail,
-                ..Default::default()
-            },
-        );
-        let names: Vec<_> = orphans(&observed, |_| false)
-            .map(|(key, _)| key.name.as_str())
-            .collect();
-        assert_eq!(names, ["unused"]);
-    }
-
-    #[test]
-    fn a_child_held_back_by_a_gate_is_neither_applied_nor_deleted() {
-        let mut children = wanted();
-        children.keep(ChildKey::new(ChildKind::Secret, "config"));
-        let observed = live(&BOTH);
-        let plan = plan(&children, &observed, &BTreeMap::new());
-        assert_eq!(
-            plan.apply
-                .iter()
-                .map(|(c, _)| c.key.name.as_str())
-                .collect::<Vec<_>>(),
-            ["site"]
-        );
-        assert!(plan.delete.is_empty());
-    }
-}
+mod tests;

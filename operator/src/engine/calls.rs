@@ -66,6 +66,16 @@ impl CallError {
             .is_some_and(|status| status.is_not_found() || status.is_conflict())
     }
 
+    /// There is an object of that name or another version of it, or the field is somebody else's.
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// The object would not be valid.
+    pub fn is_invalid(&self) -> bool {
+        self.status().is_some_and(|status| status.code == 422)
+    }
+
     /// There was an answer, but it could not be read.
     pub fn is_unreadable(&self) -> bool {
         matches!(self, Self::Failed { source, .. } if matches!(&**source, kube::Error::SerdeError(_)))

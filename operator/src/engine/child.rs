@@ -18,6 +18,10 @@ use reeve_crds::names;
 use serde::Serialize;
 use serde_json::Value;
 
+/// `app.kubernetes.io/component` of children that all components of an object need: the identity of its pods, their
+/// rights. Other children are needed by their own component only.
+pub const SHARED_COMPONENT: &str = "agent";
+
 /// The types of children. Their order is the order of application: what a pod needs comes before the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChildKind {
@@ -74,12 +78,6 @@ impl ChildKind {
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
             Self::ReplicaSet => ApiResource::erase::<k8s_openapi::api::apps::v1::ReplicaSet>(&()),
         }
-    }
-
-    /// Whether an apply without force over a foreign object can pass without a conflict, because the type has no
-    /// field that both must have set.
-    pub const fn passes_unnoticed(self) -> bool {
-        matches!(self, Self::ServiceAccount | Self::Lease)
     }
 
     /// How changes by others are noticed.
@@ -164,6 +162,12 @@ impl Child {
             key: ChildKey::new(T::KIND, name),
             body,
         }
+    }
+
+    /// The component it is labelled with.
+    pub fn component(&self) -> &str {
+        let component = &self.body["metadata"]["labels"][names::LABEL_COMPONENT];
+        component.as_str().unwrap_or_default()
     }
 
     /// A number that changes with the body. Only compared within one process.

@@ -10,11 +10,11 @@ use reeve_api_types::Problem;
 
 use super::{
     ObjectKey,
-    apply::orphans,
     cache::ReferenceId,
     child::ChildKey,
     dereference::Version,
     observed::{ChildState, Observed},
+    plan::orphans,
 };
 
 /// A number that changes with the value. Stable within one process only.

@@ -8,11 +8,14 @@ pub mod calls;
 pub mod child;
 pub mod dereference;
 pub mod kind;
+mod malformed;
 pub mod memory;
 pub mod notices;
 pub mod observed;
+pub mod plan;
 pub mod queue;
 pub mod reconcile;
+pub mod refusals;
 pub mod status;
 mod write_status;
 

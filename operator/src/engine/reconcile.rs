@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use jiff::Timestamp;
-use kube::{Api, Client, Resource, ResourceExt, api::DynamicObject, core::error_boundary::InvalidObject};
-use reeve_api_types::{FieldPath, Problem, Reason};
-use reeve_crds::{Offline, names};
+use kube::{Client, Resource, ResourceExt};
+use reeve_api_types::FieldPath;
+use reeve_crds::names;
 
 use super::{
     ObjectKey,
-    apply::{Applier, ApplyError, plan},
-    cache::{ChildIndex, Entry, Interest, Objects, ReferenceId, is_too_large},
+    apply::Applier,
+    cache::{ChildIndex, Entry, Interest, Objects, ReferenceId},
     calls::{CallError, Calls},
     child::Owner,
     dereference::{Fetched, Version, dereference, merge},
@@ -18,6 +18,8 @@ use super::{
     memory::{Memory, Record, digest},
     notices::{Notices, outcome},
     observed::Observed,
+    plan::plan,
+    refusals::ApplyError,
     status::{Circumstances, Condition, Verdict, assemble, begin},
 };
 
@@ -36,7 +38,7 @@ impl PassError {
     /// A refusal is the user's business and shown in status; an outage is not the object's fault.
     fn refusal(&self) -> Option<(&'static str, String)> {
         match self {
-            Self::Apply(ApplyError::NameTaken(_)) => Some((names::REASON_NAME_TAKEN, self.to_string())),
+            Self::Apply(ApplyError::Refused(refusals)) => Some((refusals.reason(), self.to_string())),
             Self::Call(call) | Self::Apply(ApplyError::Call(call)) if call.is_refusal() => {
                 Some((names::REASON_APPLY_FAILED, self.to_string()))
             }
@@ -238,35 +240,24 @@ impl<K: Kind> Reconciler<K> {
         verdict: Option<Verdict>,
     ) -> Conclusion<K::Status> {
         let observed: Observed = self.children.of(&owner.uid);
+        let found = Verdict::of_problems(&record.problems);
+        let invalid = !record.problems.is_empty();
+        let (reason, message) = if invalid {
+            (found.reason(), found.message())
+        } else {
+            (names::REASON_SUCCEEDED, "the spec is valid")
+        };
+        let valid = Condition::new(names::CONDITION_CONFIG_VALID, !invalid, reason, message);
         let mut conclusion = match &record.outline {
             Some(outline) => K::conclude(object, outline, &observed),
             None => Conclusion {
-                verdict: Verdict::of_problems(&record.problems),
+                verdict: found.clone(),
                 conditions: Vec::new(),
                 status: K::status(object).cloned().unwrap_or_default(),
             },
         };
-        if !record.problems.is_empty() {
-            conclusion.verdict = Verdict::of_problems(&record.problems);
-        }
-        let valid = if record.problems.is_empty() {
-            Condition::new(
-                names::CONDITION_CONFIG_VALID,
-                true,
-                names::REASON_SUCCEEDED,
-                "the spec is valid",
-            )
-        } else {
-            let found = Verdict::of_problems(&record.problems);
-            Condition::new(
-                names::CONDITION_CONFIG_VALID,
-                false,
-                found.reason(),
-                found.message(),
-            )
-        };
         conclusion.conditions.push(valid);
-        if let Some(verdict) = verdict {
+        if let Some(verdict) = verdict.or(invalid.then_some(found)) {
             conclusion.verdict = verdict;
         }
         conclusion
@@ -299,76 +290,10 @@ impl<K: Kind> Reconciler<K> {
         }
         Ok(())
     }
-
-    /// An object that was written past the schema cannot be reconciled, but it can be told why.
-    async fn report_malformed(
-        &self,
-        key: &ObjectKey,
-        invalid: &InvalidObject,
-        record: &mut Record<K::Outline>,
-    ) -> Result<(), PassError> {
-        let generation = invalid.metadata.generation.unwrap_or_default();
-        let input = digest(&("malformed", generation));
-        if record.input == Some(input) {
-            return Ok(());
-        }
-        let problems = if is_too_large(&invalid.error) {
-            let message = format!("{}; split the object", invalid.error);
-            vec![Problem::new(FieldPath::new("spec"), Reason::OutOfRange, message)]
-        } else {
-            self.problems_of_malformed(key, &invalid.error).await?
-        };
-        let verdict = Verdict::of_problems(&problems);
-        let conclusion = Conclusion {
-            verdict,
-            conditions: Vec::new(),
-            status: K::Status::default(),
-        };
-        let at = Circumstances {
-            generation,
-            handled: None,
-            suspended: false,
-            now: now(),
-        };
-        let status = assemble(None, conclusion, at);
-        tracing::warn!(object = %key, error = %invalid.error, "the object does not fit its schema");
-        self.write_status(key, invalid.metadata.uid.as_deref(), &status)
-            .await?;
-        record.input = Some(input);
-        Ok(())
-    }
-
-    async fn problems_of_malformed(&self, key: &ObjectKey, error: &str) -> Result<Vec<Problem>, CallError> {
-        let resource = kube::api::ApiResource::erase::<K::Object>(&());
-        let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &key.namespace, &resource);
-        let what = format!("get {} {key}", resource.kind);
-        let raw = match self.calls.run(&what, api.get_opt(&key.name)).await {
-            // The parser's limits are this object's problem; its own words are in `error`.
-            Err(call) if call.is_unreadable() => None,
-            answer => answer?,
-        };
-        let raw = raw.and_then(|object| serde_json::to_value(object).ok());
-        let definition = reeve_crds::definitions()
-            .into_iter()
-            .find(|crd| crd.spec.names.kind == resource.kind);
-        let mut problems = definition
-            .zip(raw)
-            .map(|(definition, raw)| Offline::new(&definition).problems(&raw, None))
-            .unwrap_or_default();
-        if problems.is_empty() {
-            let message = format!("the object cannot be read: {error}; correct it with kubectl edit");
-            problems.push(Problem::new(
-                FieldPath::new("spec"),
-                Reason::InvalidValue,
-                message,
-            ));
-        }
-        Ok(problems)
-    }
 }
 
 /// Now, in whole seconds: the API keeps no more, and a status must compare equal after it was read back.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -10,7 +10,7 @@ use reeve_crds::names;
 use super::kind::{Conclusion, KindStatus};
 
 /// The longest message that a condition may carry (the API's limit is 32,768; a screen is less).
-const LONGEST_MESSAGE: usize = 4096;
+pub(super) const LONGEST_MESSAGE: usize = 4096;
 
 /// The summary of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Condition {
             type_: self.type_.to_owned(),
             status: status.to_owned(),
             reason: self.reason,
-            message: shortened(self.message),
+            message: shortened(self.message, LONGEST_MESSAGE),
             observed_generation: Some(generation),
             last_transition_time: unmoved
                 .map_or(Time(now), |condition| condition.last_transition_time.clone()),
@@ -204,9 +204,10 @@ pub fn begin<S: KindStatus>(previous: Option<&S>, generation: i64, now: Timestam
     status
 }
 
-fn shortened(mut message: String) -> String {
-    if message.len() > LONGEST_MESSAGE {
-        let mut end = LONGEST_MESSAGE - 4;
+/// A message of at most `longest` bytes, cut between two characters.
+pub(super) fn shortened(mut message: String, longest: usize) -> String {
+    if message.len() > longest {
+        let mut end = longest.saturating_sub(4);
         while !message.is_char_boundary(end) {
             end -= 1;
         }

@@ -10,7 +10,7 @@ use k8s_openapi::{
 use reeve_crds::names;
 
 use super::pod::SUPERVISOR_PORT;
-use crate::engine::Owner;
+use crate::engine::{Owner, child::SHARED_COMPONENT};
 
 /// What the spec says of the network, valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub(super) fn policy(owner: &Owner, network: &Network) -> NetworkPolicy {
         types.push("Egress".to_owned());
     }
     NetworkPolicy {
-        metadata: owner.meta(&owner.child_name(&[]), "agent"),
+        metadata: owner.meta(&owner.child_name(&[]), SHARED_COMPONENT),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector {
                 match_labels: Some(selector),

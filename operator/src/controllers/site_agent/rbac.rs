@@ -6,10 +6,7 @@ use k8s_openapi::api::{
 };
 use kube::Resource;
 
-use crate::engine::Owner;
-
-/// `app.kubernetes.io/component` of what all modes share.
-const COMPONENT: &str = "agent";
+use crate::engine::{Owner, child::SHARED_COMPONENT as COMPONENT};
 
 /// The identity of the pods. Its token is mounted where the supervisor looks for it, not by default.
 pub(super) fn service_account(owner: &Owner) -> ServiceAccount {
