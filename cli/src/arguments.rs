@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_api_types::Duration;
 
+use crate::import::Import;
+
 const EXIT_CODES: &str = "\
 Exit codes:
     0  reached: done, valid, or the object is Ready
@@ -66,6 +68,9 @@ pub(crate) enum Verb {
         #[arg(short, long, value_enum, default_value = "yaml")]
         output: Document,
     },
+    /// Make objects from the files of an installation without Reeve. Needs no cluster
+    #[command(subcommand)]
+    Import(Import),
     Status(Status),
     Reconcile(Reconcile),
     /// Keep the operator's hands off an object: what runs goes on as it is (spec.suspend: true)

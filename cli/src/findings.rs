@@ -38,6 +38,15 @@ impl Origin {
         }
     }
 
+    /// A whole file.
+    pub(crate) fn of_file(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: None,
+            object: None,
+        }
+    }
+
     /// The same place, known to be this object.
     pub(crate) fn of(&self, kind: &str, namespace: &str, name: &str) -> Self {
         let name = if name.is_empty() { "(no name)" } else { name };
@@ -120,14 +129,7 @@ impl Finding {
 
     /// Something wrong with a whole file.
     pub(crate) fn of_file(file: &str, message: impl Into<String>) -> Self {
-        Self::of_line(
-            Origin {
-                file: file.to_owned(),
-                line: None,
-                object: None,
-            },
-            message,
-        )
+        Self::of_line(Origin::of_file(file), message)
     }
 }
 

@@ -1,5 +1,5 @@
-//! `kubectl reeve`: look at, check and steer the objects of Reeve. `render`, `validate` and `crds` need no cluster;
-//! the other verbs speak to the one that kubectl would speak to.
+//! `kubectl reeve`: look at, check and steer the objects of Reeve. `render`, `validate`, `import` and `crds` need no
+//! cluster; the other verbs speak to the one that kubectl would speak to.
 
 mod arguments;
 mod cluster;
@@ -8,6 +8,7 @@ mod exit;
 mod files;
 mod findings;
 mod follow;
+mod import;
 mod kinds;
 mod output;
 mod render;
@@ -85,6 +86,7 @@ async fn run(
         Verb::Render(render) => render::run(&render, namespace, out, err),
         Verb::Validate(validate) => validate::run(&validate, namespace, out, err),
         Verb::Crds { output } => verbs::crds(output, out),
+        Verb::Import(import) => import::run(&import, connection.namespace.as_deref(), out, err),
         Verb::Completion { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "kubectl-reeve", &mut &mut *out);
             Ok(Outcome::Reached)
@@ -101,8 +103,10 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Reconcile(reconcile) => verbs::reconcile(&cluster, &reconcile, console).await,
         Verb::Suspend(target) => verbs::suspend(&cluster, &target, true, console).await,
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
-        Verb::Render(_) | Verb::Validate(_) | Verb::Crds { .. } | Verb::Completion { .. } => {
-            Ok(Outcome::Usage)
-        }
+        Verb::Render(_)
+        | Verb::Validate(_)
+        | Verb::Crds { .. }
+        | Verb::Import(_)
+        | Verb::Completion { .. } => Ok(Outcome::Usage),
     }
 }

@@ -185,7 +185,11 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Status(status) => target(&status.target).map(drop),
         Verb::Reconcile(reconcile) => one(&reconcile.target).map(drop),
         Verb::Suspend(target) | Verb::Resume(target) => one(target).map(drop),
-        Verb::Render(_) | Verb::Validate(_) | Verb::Crds { .. } | Verb::Completion { .. } => Ok(()),
+        Verb::Render(_)
+        | Verb::Validate(_)
+        | Verb::Crds { .. }
+        | Verb::Import(_)
+        | Verb::Completion { .. } => Ok(()),
     }
 }
 

@@ -14,7 +14,13 @@ use std::{
 pub(crate) use content::Sources;
 pub(crate) use objects::{Input, Object};
 
-use crate::{arguments, exit::Error, findings::Finding};
+use serde_json::Value;
+
+use crate::{
+    arguments,
+    exit::Error,
+    findings::{Finding, Origin},
+};
 
 /// The largest file that is read, in bytes: room for some ten thousand objects.
 const LARGEST: u64 = 32 << 20;
@@ -52,6 +58,46 @@ pub(crate) fn read(files: &arguments::Files, namespace: &str) -> Result<Input, E
         }
     }
     Ok(input)
+}
+
+/// The objects of documents that we made.
+pub(crate) fn made(documents: &[Value], namespace: &str) -> Input {
+    let mut input = Input::new(namespace);
+    for document in documents {
+        input.add_value(&Origin::of_file("(made)"), document.clone());
+    }
+    input
+}
+
+/// What a file is called in messages, and its text; `-` is standard input.
+pub(crate) fn read_text(path: &Path) -> Result<(String, String), Finding> {
+    let (name, text) = if path.as_os_str() == "-" {
+        (STANDARD_INPUT.to_owned(), text(io::stdin().lock()))
+    } else {
+        let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"));
+        (path.display().to_string(), file.and_then(text))
+    };
+    text.map_err(|message| Finding::of_file(&name, message))
+        .map(|text| (name, text))
+}
+
+/// Units and drop-ins with their names: a file, or the drop-ins in a folder.
+pub(crate) fn read_units(path: &Path) -> Result<Vec<(String, String)>, Finding> {
+    if !path.is_dir() {
+        return Ok(vec![read_text(path)?]);
+    }
+    let refuse = |message: String| Finding::of_file(&path.display().to_string(), message);
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|error| refuse(format!("cannot be listed: {error}")))?;
+    let mut paths: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    paths.sort();
+    if paths.is_empty() {
+        return Err(refuse(
+            "the folder has no drop-in, that is no .conf file".to_owned(),
+        ));
+    }
+    paths.iter().map(|path| read_text(path)).collect()
 }
 
 /// The files that `path` stands for, in the order of their names. In a directory those with an extension that

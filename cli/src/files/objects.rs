@@ -69,7 +69,8 @@ impl Input {
         }
     }
 
-    fn add_value(&mut self, origin: &Origin, mut value: Value) {
+    /// Adds an object, or the items of a List.
+    pub(super) fn add_value(&mut self, origin: &Origin, mut value: Value) {
         let (Some(api_version), Some(kind)) = (value["apiVersion"].as_str(), value["kind"].as_str()) else {
             let message = "not a Kubernetes object: apiVersion and kind are missing";
             return self.findings.push(Finding::of_line(origin.clone(), message));

@@ -21,7 +21,8 @@ mod version;
 
 pub use api_url::{ApiUrl, ApiUrlError};
 pub use import::{
-    At, Imported, Limits, NewSecret, Options as ImportOptions, Place, Refusal, Remark, RemarkKind, Unit, import,
+    At, Imported, Limits, NewSecret, Options as ImportOptions, Place, Refusal, Remark, RemarkKind, Unit,
+    import,
 };
 pub use mode::{Duty, Mode};
 pub use references::references;

@@ -15,12 +15,12 @@ use reeve_api_types::{FieldPath, Reason};
 
 pub use limits::Limits;
 
-use self::{command::Command, service::Service};
+use self::{command::Command, others::Others, service::Service};
 use super::{
     Context,
     log::{At, Log, Place, RemarkKind},
 };
-use crate::{Duty, Mode, Site};
+use crate::{Mode, Site};
 
 /// A unit file or a drop-in.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub(super) fn apply(context: &mut Context<'_>, site: Option<&mut Site>) -> BTree
     let log = &mut context.log;
     let mut runs: BTreeMap<Mode, At> = BTreeMap::new();
     let mut limits = BTreeMap::new();
-    let mut common = Common::default();
+    let (mut common, mut others) = (Common::default(), Others::default());
     // What units say is checked even when there is nothing to apply it to.
     let mut nowhere = None;
     let (known, site) = match site {
@@ -80,9 +80,10 @@ pub(super) fn apply(context: &mut Context<'_>, site: Option<&mut Site>) -> BTree
         if limited != Limits::default() {
             limits.insert(mode, limited);
         }
-        others::remark(log, &mut service);
+        others.take(log, &mut service);
     }
     common.apply(log, site);
+    others.remark(log);
     if known && !runs.is_empty() {
         compare(log, site, &runs);
     }
@@ -185,21 +186,15 @@ fn compare(log: &mut Log, site: &Site, runs: &BTreeMap<Mode, At>) {
                 );
                 log.remark(at, RemarkKind::Dropped, message);
             }
-            (None, Some((index, offering))) => {
+            (None, Some((index, _))) => {
                 let path = FieldPath::new("spec").field("offerings").index(*index);
                 let Some(at) = log.origins.of(&path).cloned() else {
                     continue;
                 };
-                let duties: Vec<_> = Duty::ALL
-                    .into_iter()
-                    .filter(|duty| duty.mode(offering) == Some(mode))
-                    .map(Duty::slug)
-                    .collect();
                 let message = format!(
-                    "no unit given runs {}, and it will run here, for this offering among others: {}; if it is not to, leave the \
-                     plugin out of backend, and if it runs elsewhere, stop it there first",
-                    mode.argument(),
-                    duties.join(", ")
+                    "no unit given runs {}, and here it will run, because this offering has a plugin for it; leave the plugin out \
+                     of backend if it is not to, and if it runs elsewhere, stop it there first",
+                    mode.argument()
                 );
                 log.remark(&at, RemarkKind::Check, message);
             }

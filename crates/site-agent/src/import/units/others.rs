@@ -1,6 +1,6 @@
 //! Settings of units that have no counterpart, and why none is needed, or what to do instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::service::Service;
 use crate::import::log::{At, Log, RemarkKind};
@@ -85,39 +85,58 @@ fn is_hardening(key: &str) -> bool {
         || ["NoNewPrivileges", "MemoryDenyWriteExecute"].contains(&key)
 }
 
-/// Says what becomes of everything in `service` that nothing took: settings of one reason together.
-pub(super) fn remark(log: &mut Log, service: &mut Service) {
-    let mut by_reason: BTreeMap<(RemarkKind, &str), Vec<(String, At)>> = BTreeMap::new();
-    for (key, (_, at)) in std::mem::take(&mut service.settings) {
-        by_reason.entry(explanation(&key)).or_default().push((key, at));
+/// What nothing took, of all units: one remark for each reason, because units are alike.
+#[derive(Default)]
+pub(super) struct Others(BTreeMap<(RemarkKind, &'static str), Vec<(String, At)>>);
+
+impl Others {
+    /// Takes the rest of `service`.
+    pub(super) fn take(&mut self, log: &mut Log, service: &mut Service) {
+        let mut settings: Vec<_> = std::mem::take(&mut service.settings).into_iter().collect();
+        settings.sort_by_key(|(_, (_, at))| at.place.line);
+        for (key, (_, at)) in settings {
+            self.0.entry(explanation(&key)).or_default().push((key, at));
+        }
+        for (section, at) in std::mem::take(&mut service.sections) {
+            let reason = match section.as_str() {
+                "Unit" | "Install" => "when a pod starts, and after what, is Kubernetes' business",
+                _ => "systemd does not read this section of a service either",
+            };
+            let reason = (RemarkKind::Dropped, reason);
+            self.0
+                .entry(reason)
+                .or_default()
+                .push((format!("[{section}]"), at));
+        }
+        for (file, at) in std::mem::take(&mut service.environment_files) {
+            let message = format!(
+                "{} is not read: give its variables as Environment= in a drop-in, {}.d/NAME.conf, by --unit",
+                file.trim_start_matches('-'),
+                service.name
+            );
+            log.remark(&at, RemarkKind::Check, message);
+        }
     }
-    for ((kind, reason), mut keys) in by_reason {
-        keys.sort_by_key(|(_, at)| at.place.line);
-        let Some((_, at)) = keys.first() else { continue };
-        let others: Vec<_> = keys[1..].iter().map(|(key, _)| key.as_str()).collect();
-        let message = match others.as_slice() {
-            [] => reason.to_owned(),
-            others => format!("{reason}; the same goes for {}", others.join(", ")),
-        };
-        log.remark(at, kind, message);
-    }
-    if let [(_, at), rest @ ..] = std::mem::take(&mut service.sections).as_slice() {
-        let others: String = rest
-            .iter()
-            .flat_map(|(section, _)| [" and ", section.as_str()])
-            .collect();
-        let message = format!(
-            "what is in this section{others} is left out: when a pod starts, and after what, is Kubernetes' business"
-        );
-        log.remark(at, RemarkKind::Dropped, message);
-    }
-    for (file, at) in std::mem::take(&mut service.environment_files) {
-        let message = format!(
-            "{} is not read: give its variables as Environment= in a drop-in, {}.d/NAME.conf, by --unit",
-            file.trim_start_matches('-'),
-            service.name
-        );
-        log.remark(&at, RemarkKind::Check, message);
+
+    /// Says it, at the first place of each.
+    pub(super) fn remark(self, log: &mut Log) {
+        for ((kind, reason), keys) in self.0 {
+            let Some((_, at)) = keys.first() else { continue };
+            let mut named: Vec<&str> = Vec::new();
+            for (key, _) in &keys {
+                if !named.contains(&key.as_str()) {
+                    named.push(key);
+                }
+            }
+            let files: BTreeSet<_> = keys.iter().map(|(_, at)| &at.place.file).collect();
+            let too = match (&named[1..], files.len()) {
+                ([], 1) => String::new(),
+                ([], _) => "; likewise in other units".to_owned(),
+                (others, 1) => format!("; likewise {}", others.join(", ")),
+                (others, _) => format!("; likewise {}, and in other units", others.join(", ")),
+            };
+            log.remark(at, kind, format!("{reason}{too}"));
+        }
     }
 }
 
