@@ -42,7 +42,7 @@ test: ## Everything that CI runs: the above, images, and the tests on real clust
 
 .PHONY: images
 images: ## Build the container images as archives in the cache
-	cargo run --quiet --locked --package reeve-e2e --bin reeve-cluster -- images
+	cargo run --quiet --locked --bin reeve-cluster -- images
 
 .PHONY: demo
 demo: ## Bring up a real Kubernetes with Reeve and a site agent in it (root)

@@ -3,12 +3,14 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${REEVE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve}
+# Cargo is called for the whole workspace everywhere: with --package it would select other features of the same
+# dependencies, and compile those once more.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
 # The driver of the local cluster, built at its first use.
 reeve_cluster() {
     if [ -z "${driver:-}" ]; then
-        cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --package reeve-e2e --bin reeve-cluster
+        cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --bin reeve-cluster
         driver=$CARGO_TARGET_DIR/debug/reeve-cluster
     fi
     "$driver" "$@"

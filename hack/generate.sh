@@ -9,7 +9,7 @@ generated=(crds/yaml docs/reference charts/reeve/files/crds)
 fingerprint() { find "${generated[@]}" -type f -exec sha256sum {} + 2>/dev/null | sort --key 2; }
 
 before=$(fingerprint)
-cargo run --quiet --locked --package reeve-crds --example crdgen >/dev/null
+cargo run --quiet --locked --example crdgen >/dev/null
 # A copy and no link, so that the packaged chart is whole.
 rm -rf charts/reeve/files/crds
 mkdir -p charts/reeve/files

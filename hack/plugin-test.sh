@@ -7,4 +7,4 @@ cd "$root"
 export REEVE_CLUSTER=reeve-plugin
 trap 'reeve_cluster down' EXIT
 reeve_cluster up --no-node
-reeve_cluster exec -- cargo test --locked --package kubectl-reeve --test cluster -- --ignored
+reeve_cluster exec -- cargo test --locked --test cluster -- --ignored

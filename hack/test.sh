@@ -6,13 +6,11 @@ source "$(dirname "$0")/environment.sh"
 cd "$root"
 
 stage() { hack/stage.sh "$@"; }
-# The tests of one target on real clusters: PACKAGE TARGET
-cluster_tests() {
-    stage "tests: $2" cargo test --locked --package "$1" --test "$2" -- --include-ignored --test-threads 1
-}
+# The tests of one target on real clusters.
+cluster_tests() { stage "tests: $1" cargo test --locked --test "$1" -- --include-ignored --test-threads 1; }
 
 stage setup hack/setup.sh
-stage "the local cluster's driver" cargo build --quiet --locked --package reeve-e2e
+stage "the local cluster's driver" cargo build --quiet --locked --bin reeve-cluster
 
 # Go builds Kubernetes while cargo is busy; on a warm machine both are done at once.
 mkdir -p "$cache"
@@ -34,22 +32,20 @@ SECONDS=0
 wait_for_kube
 printf '\n==> Kubernetes in one binary: %s\n<== waited %d s for it\n' "$(tail -n 1 "$logs/kube")" "$SECONDS"
 
-stage images cargo run --quiet --locked --package reeve-e2e --bin reeve-cluster -- images
+stage images reeve_cluster images
 stage chart hack/chart-test.sh
-stage 'programs for the tests below' cargo test --quiet --locked --no-run \
-    --package reeve-operator --package kubectl-reeve --package reeve-e2e --package reeve-e2e-tests
 
 # Tests on real clusters wait more than they compute, so they run in two lanes side by side. Here goes what brings up
 # clusters of its own kind; a new target is named in the shorter lane.
 clusters_lane() {
-    cluster_tests reeve-e2e control_plane # the local cluster itself: API servers without nodes
-    cluster_tests reeve-e2e node          # and with one
+    cluster_tests control_plane # the local cluster itself: API servers without nodes
+    cluster_tests node          # and with one
     stage 'chart on an API server' hack/chart-install-test.sh
     stage 'plugin on an API server' hack/plugin-test.sh
-    cluster_tests reeve-e2e-tests pods    # the whole product: chart, operator, the upstream agent in pods
+    cluster_tests pods          # the whole product: chart, operator, the upstream agent in pods
 }
 operator_lane() {
-    cluster_tests reeve-e2e-tests api     # the operator on API servers
+    cluster_tests api           # the operator on API servers
 }
 
 (clusters_lane) >"$logs/clusters" 2>&1 &

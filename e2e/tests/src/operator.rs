@@ -112,7 +112,7 @@ fn binary() -> PathBuf {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(checkout())
-            .args(["build", "--quiet", "--package", "reeve-operator"]);
+            .args(["build", "--quiet", "--bin", "reeve-operator"]);
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }

@@ -81,13 +81,13 @@ fn traces_of(request: ExportTraceServiceRequest, object: &str) -> Vec<String> {
 pub(crate) async fn a_collector_gets_a_span_for_each_pass_and_log_lines_name_their_trace(lab: &Lab) {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4317));
     let received = collect(address);
-    lab.create_secret(site::token("waldur")).await;
     let starter = lab
         .operator("first")
         .flag(format!("--otlp-endpoint=http://{address}"));
     let operator = starter.lead().await;
+    // What has an outcome is logged: here, that the Secret is missing.
     lab.create(site::site("site")).await;
-    lab.reason("site", "RollingOut").await;
+    lab.reason("site", "ReferenceNotFound").await;
 
     let object = format!("{}/site", lab.namespace());
     let log = operator.log();
