@@ -164,6 +164,43 @@ pub(crate) async fn what_others_change_in_a_child_is_taken_back_and_what_they_ad
     );
 }
 
+pub(crate) async fn a_strategy_changed_by_hand_is_put_right_though_it_excludes_ours(lab: &Lab) {
+    lab.create_secret(site::token("waldur")).await;
+    let _operator = lab.operator("first").lead().await;
+    lab.create(site::site("site")).await;
+    lab.reason("site", "RollingOut").await;
+    lab.settled(lab.mark()).await;
+    let mark = lab.mark();
+
+    let rolling = r#"--patch={"spec": {"strategy": {"type": "RollingUpdate"}}}"#;
+    lab.kubectl(&["patch", "deployment", "site-orders", rolling]);
+    let deployments = lab.api::<Deployment>();
+    until("one pod at a time again", SOON, async || {
+        let deployment = deployments.get("site-orders").await.expect("it exists");
+        let strategy = deployment.spec.and_then(|spec| spec.strategy);
+        strategy.is_some_and(|strategy| strategy.type_.as_deref() == Some("Recreate"))
+    })
+    .await;
+    let written = lab.settled(mark).await.child_writes();
+    assert_eq!(
+        written.len(),
+        3,
+        "one refused, then cured: {:?}",
+        written.requests()
+    );
+    let deployment = deployments.get("site-orders").await.expect("it exists");
+    let managers = deployment.metadata.managed_fields.unwrap_or_default();
+    let applied = managers.iter().find(|entry| {
+        entry.manager.as_deref() == Some("reeve-operator") && entry.operation.as_deref() == Some("Apply")
+    });
+    let owned = serde_json::to_value(applied.and_then(|entry| entry.fields_v1.as_ref())).expect("JSON");
+    assert!(
+        owned.pointer("/f:spec/f:strategy/f:type").is_some(),
+        "a later apply would not find it its own: {owned}"
+    );
+    lab.reason("site", "RollingOut").await;
+}
+
 pub(crate) async fn kubectl_rollout_restart_restarts_and_rollout_undo_finds_its_configuration(lab: &Lab) {
     lab.create_secret(site::token("waldur")).await;
     let _operator = lab.operator("first").lead().await;

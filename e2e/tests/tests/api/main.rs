@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         children {
             a_child_that_is_deleted_or_loses_its_labels_is_made_whole,
             what_others_change_in_a_child_is_taken_back_and_what_they_add_stays,
+            a_strategy_changed_by_hand_is_put_right_though_it_excludes_ours,
             kubectl_rollout_restart_restarts_and_rollout_undo_finds_its_configuration,
             a_rotated_token_restarts_only_the_agents_that_use_it,
         }

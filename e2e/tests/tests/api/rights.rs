@@ -82,7 +82,8 @@ async fn exercise(lab: &Lab) {
         "spec": {"podSelector": {"matchLabels": {"app": "d"}}, "policyTypes": ["Ingress"]},
     });
     lab.apply(&policy);
-    for name in ["a", "b", "c", "d"] {
+    lab.kubectl(&["create", "serviceaccount", "e"]);
+    for name in ["a", "b", "c", "d", "e"] {
         lab.create(site::site(name)).await;
         lab.reason(name, "NameTaken").await;
     }
