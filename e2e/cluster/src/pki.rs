@@ -29,7 +29,11 @@ const SERVER_NAMES: [&str; 9] = [
 /// the API server has made the roles: as its own user it would be refused, and ask again a whole second later.
 pub(crate) const USERS: [(&str, &str, &str); 6] = [
     ("admin", "admin", "system:masters"),
-    ("kube-controller-manager", "system:kube-controller-manager", "system:masters"),
+    (
+        "kube-controller-manager",
+        "system:kube-controller-manager",
+        "system:masters",
+    ),
     ("kube-scheduler", "system:kube-scheduler", ""),
     ("kubelet", "system:node:node0", "system:nodes"),
     ("kube-proxy", "system:kube-proxy", ""),
