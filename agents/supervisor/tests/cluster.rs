@@ -79,6 +79,16 @@ impl ApiServer {
         stream.flush()
     }
 
+    /// Stores a Lease as the next version.
+    fn write(&mut self, mut lease: Value) {
+        let version = self.lease["metadata"]["resourceVersion"].as_str();
+        let version: u64 = version
+            .and_then(|version| version.parse().ok())
+            .expect("a number");
+        lease["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        self.lease = lease;
+    }
+
     fn handle(&mut self, request: &Request) -> (u16, String) {
         let given = request.headers.get("authorization").cloned().unwrap_or_default();
         if given != format!("Bearer {}", self.token) {
@@ -89,8 +99,13 @@ impl ApiServer {
         }
         match request.method.as_str() {
             "PUT" => {
-                self.lease = serde_json::from_slice(&request.body).expect("a Lease");
-                self.lease["metadata"]["resourceVersion"] = json!("2");
+                let lease: Value = serde_json::from_slice(&request.body).expect("a Lease");
+                if lease["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"] {
+                    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409,
+                        "reason": "Conflict", "message": "the object has been modified"});
+                    return (409, status.to_string());
+                }
+                self.write(lease);
                 (200, self.lease.to_string())
             }
             // A watch that ends at once.
@@ -231,6 +246,51 @@ fn a_pod_that_waits_for_the_lease_of_another_is_not_ready_and_names_it() {
     pod.supervised
         .answers("/readyz", 503, "waits until lost_uid releases the Lease");
     pod.supervised.answers("/livez", 200, "ok");
+}
+
+/// What `kubectl reeve failover` writes: the Lease's present holder and term.
+fn ask_to_step_down(server: &Mutex<ApiServer>) {
+    let mut server = locked(server);
+    let mut lease = server.lease.clone();
+    let (holder, term) = (
+        &lease["spec"]["holderIdentity"],
+        &lease["spec"]["leaseTransitions"],
+    );
+    let asked = format!("{}/{term}", holder.as_str().expect("held"));
+    lease["metadata"]["annotations"]["reeve.dev/step-down"] = json!(asked);
+    server.write(lease);
+}
+
+/// Takes the rest of ten seconds, since no standby is there.
+#[test]
+fn who_is_asked_to_hand_over_frees_the_lease_and_a_request_counts_once() {
+    let pod = Pod::start(
+        "hands-over",
+        ApiServer::new("token"),
+        "token",
+        &["--ready-as-candidate"],
+    );
+    let first = pod.supervised.run(1);
+    pod.supervised.answers("/readyz", 200, "ok");
+    ask_to_step_down(&pod.server);
+    harness::wait_for("a free Lease", || {
+        locked(&pod.server).lease["spec"]["holderIdentity"]
+            .is_null()
+            .then_some(())
+    });
+    assert!(
+        !harness::lives(first),
+        "the Lease is freed when nothing runs any more"
+    );
+    let second = pod.supervised.run(2);
+    let renewed = |lease: &Value| lease["spec"]["renewTime"].clone();
+    let before = renewed(&locked(&pod.server).lease);
+    harness::wait_for("two renewals", || {
+        let server = locked(&pod.server);
+        (renewed(&server.lease) != before).then_some(())
+    });
+    assert!(harness::lives(second), "the request was for the term before");
+    assert_eq!(locked(&pod.server).lease["spec"]["leaseTransitions"], 2);
 }
 
 #[test]

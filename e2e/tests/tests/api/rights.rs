@@ -91,11 +91,28 @@ async fn exercise(lab: &Lab) {
         .create(site::site_with("site", &[("/spec/slurm", slurm)]))
         .await;
     lab.reason("site", "RollingOut").await;
+    let standbys = json!({"standbys": 1});
+    lab.create(site::site_with("ha", &[("/spec/highAvailability", standbys)]))
+        .await;
+    until(
+        "a standby has taken over and its pod is marked",
+        SOON,
+        async || {
+            lab.run_pods().await;
+            lab.kubectl(&[
+                "get",
+                "pods",
+                "--output=jsonpath={.items[*].metadata.annotations}",
+            ])
+            .contains("pod-deletion-cost")
+        },
+    )
+    .await;
     for orphan in orphans(&site.metadata.uid.unwrap_or_default()) {
         lab.apply(&orphan);
     }
     until("what is no longer wanted is gone", SOON, async || {
-        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies";
+        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies,pdb";
         !lab.kubectl(&["get", kinds, "--output=name"]).contains("orphan")
     })
     .await;
@@ -127,6 +144,11 @@ fn orphans(uid: &str) -> Vec<Value> {
             "networking.k8s.io/v1",
             "NetworkPolicy",
             json!({"spec": {"podSelector": selector}}),
+        ),
+        (
+            "policy/v1",
+            "PodDisruptionBudget",
+            json!({"spec": {"selector": selector, "maxUnavailable": 1}}),
         ),
     ];
     let complete = |(version, kind, mut object): (&str, &str, Value)| {
