@@ -10,9 +10,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use harness::Supervised;
+use rustix::process::Signal;
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring,
@@ -171,6 +173,26 @@ struct Pod {
 
 impl Pod {
     fn start(test: &str, server: ApiServer, token: &str, flags: &[&str]) -> Self {
+        let times = ["15s", "10s", "1s"];
+        Self::start_script(
+            test,
+            server,
+            token,
+            times,
+            flags,
+            "echo $$ >> runs; exec sleep 1000",
+        )
+    }
+
+    /// With the Lease's duration, renew deadline and retry period, and another command.
+    fn start_script(
+        test: &str,
+        server: ApiServer,
+        token: &str,
+        [duration, deadline, retry]: [&str; 3],
+        flags: &[&str],
+        script: &str,
+    ) -> Self {
         let access = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-api-access"));
         fs::create_dir_all(&access).expect("a directory");
         let (server, address, authority) = server.serve();
@@ -196,15 +218,14 @@ impl Pod {
         ];
         let times = [
             "--lease-duration",
-            "15s",
+            duration,
             "--renew-deadline",
-            "10s",
+            deadline,
             "--retry-period",
-            "1s",
+            retry,
         ];
         let files = ["--kube-token-file", &token, "--kube-ca-file", &ca];
         let flags = [lease.as_slice(), &times, &files, flags].concat();
-        let script = "echo $$ >> runs; exec sleep 1000";
         Self {
             server,
             token: token_file,
@@ -301,4 +322,60 @@ fn a_pod_that_stands_by_on_purpose_is_ready() {
         pod.supervised.lines("runs").is_empty(),
         "nothing runs without the Lease"
     );
+}
+
+/// Notes the time without end, each two milliseconds, in microseconds and by a shell alone.
+const STAMPING: &str = "exec 3<> <(:); echo $$ >> runs; while :; do echo ${EPOCHREALTIME/[.,]/} >> stamps; \
+                        read -t 0.002 -u 3; done";
+
+fn microseconds() -> u128 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("after 1970").as_micros()
+}
+
+/// A frozen node, or a virtual machine that was moved: nothing in the pod can know of it before it is over.
+#[test]
+fn a_pod_that_was_frozen_past_its_lease_acts_for_a_moment_only() {
+    let (server, times) = (ApiServer::new("token"), ["3s", "2s", "1s"]);
+    let pod = Pod::start_script(
+        "frozen",
+        server,
+        "token",
+        times,
+        &["--ready-as-candidate"],
+        STAMPING,
+    );
+    let command = pod.supervised.run(1);
+    pod.supervised.answers("/readyz", 200, "ok");
+    let (guard, director) = (pod.supervised.pid(), pod.supervised.director());
+    for frozen in [guard, director, command] {
+        harness::send(frozen, Signal::STOP);
+    }
+    let frozen_at = Instant::now();
+    harness::wait_for("the Lease to expire", || {
+        (frozen_at.elapsed().as_secs() >= 4).then_some(())
+    });
+    {
+        let mut server = locked(&pod.server);
+        let mut lease = server.lease.clone();
+        lease["spec"]["holderIdentity"] = json!("standby_uid");
+        lease["spec"]["leaseDurationSeconds"] = json!(3600);
+        server.write(lease);
+    }
+    let thawed_at = microseconds();
+    // The worst order.
+    for frozen in [command, director, guard] {
+        harness::send(frozen, Signal::CONT);
+    }
+    harness::wait_for("the command's end", || (!harness::lives(command)).then_some(()));
+    let stamps = pod.supervised.lines("stamps");
+    let last: u128 = stamps
+        .last()
+        .and_then(|stamp| stamp.parse().ok())
+        .expect("stamps");
+    let acted = last.saturating_sub(thawed_at);
+    println!("the command acted for {acted} µs after the thaw");
+    assert!(acted < 1_000_000, "{acted} µs");
+    pod.supervised.answers("/readyz", 200, "ok");
+    assert_eq!(pod.supervised.lines("runs").len(), 1, "another pod leads by now");
 }

@@ -82,8 +82,17 @@ async fn exercise(lab: &Lab) {
         "spec": {"podSelector": {"matchLabels": {"app": "d"}}, "policyTypes": ["Ingress"]},
     });
     lab.apply(&policy);
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "e-orders"},
+        "spec": {"selector": {"matchLabels": {"app": "e"}}, "minAvailable": 1},
+    });
+    lab.apply(&budget);
+    let with_standby = |name| site::site_with(name, &[("/spec/highAvailability", json!({"standbys": 1}))]);
     for name in ["a", "b", "c", "d"] {
         lab.create(site::site(name)).await;
+    }
+    lab.create(with_standby("e")).await;
+    for name in ["a", "b", "c", "d", "e"] {
         lab.reason(name, "NameTaken").await;
     }
     let slurm = json!({"configMapRef": {"name": "slurm"}});
@@ -91,9 +100,7 @@ async fn exercise(lab: &Lab) {
         .create(site::site_with("site", &[("/spec/slurm", slurm)]))
         .await;
     lab.reason("site", "RollingOut").await;
-    let standbys = json!({"standbys": 1});
-    lab.create(site::site_with("ha", &[("/spec/highAvailability", standbys)]))
-        .await;
+    lab.create(with_standby("ha")).await;
     until(
         "a standby has taken over and its pod is marked",
         SOON,
