@@ -81,6 +81,7 @@ pub(crate) enum Verb {
     ///
     /// An object that is kept in Git has to be resumed there: Flux or Argo CD put back what Git says.
     Resume(Target),
+    Failover(Failover),
     /// Print a completion script
     ///
     /// For `kubectl reeve` itself, kubectl asks a program `kubectl_complete-reeve` on the PATH: make it a link to
@@ -191,6 +192,25 @@ pub(crate) struct Reconcile {
     #[command(flatten)]
     pub(crate) target: Target,
     /// Wait until it has, and the object is Ready, Stalled or paused
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+    /// How long to wait; 0s is without end
+    #[arg(long, default_value = "5m", requires = "wait")]
+    pub(crate) timeout: Duration,
+}
+
+/// Hand the work over to pods that stand by (spec.highAvailability.standbys), as before the drain of a node.
+///
+/// The pod that leads finishes what it has begun, which takes as long as its grace period at most, and stands by itself
+/// from then on. Refused when no standby is ready. Needs the right to get, watch and patch Leases.
+#[derive(Debug, Args)]
+pub(crate) struct Failover {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Only this mode. Default: all that the object has
+    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    pub(crate) mode: Option<String>,
+    /// Wait until the agents run in other pods
     #[arg(short, long)]
     pub(crate) wait: bool,
     /// How long to wait; 0s is without end

@@ -98,6 +98,14 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
     }
 
+    /// Objects of a type of Kubernetes' own in the namespace.
+    pub(crate) fn namespaced<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
     /// The objects of `kind` in all namespaces.
     pub(crate) fn api_everywhere(&self, kind: &Row) -> Api<DynamicObject> {
         Api::all_with(self.client.clone(), &kind.resource())

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{cluster::ClusterError, output::OutputError};
+use crate::{cluster::ClusterError, failover::FailoverError, output::OutputError};
 
 /// What a verb came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,9 @@ pub(crate) enum Error {
     /// The cluster, or the way to it.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// Nothing could be handed over.
+    #[error(transparent)]
+    Failover(#[from] FailoverError),
     /// Standard output.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -77,7 +80,7 @@ impl Error {
             Self::Usage(_) => Outcome::Usage,
             // Whoever reads our output has seen enough (`| head`).
             Self::Output(error) if error.reader_left() => Outcome::Reached,
-            Self::Cluster(_) | Self::Output(_) | Self::NothingToDo => Outcome::Failed,
+            Self::Cluster(_) | Self::Failover(_) | Self::Output(_) | Self::NothingToDo => Outcome::Failed,
         }
     }
 }

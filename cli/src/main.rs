@@ -5,6 +5,7 @@ mod arguments;
 mod cluster;
 mod completion;
 mod exit;
+mod failover;
 mod files;
 mod findings;
 mod follow;
@@ -102,6 +103,7 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Status(status) => verbs::status(&cluster, &status, console).await,
         Verb::Reconcile(reconcile) => verbs::reconcile(&cluster, &reconcile, console).await,
         Verb::Suspend(target) => verbs::suspend(&cluster, &target, true, console).await,
+        Verb::Failover(arguments) => failover::failover(&cluster, &arguments, console).await,
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
         Verb::Render(_)
         | Verb::Validate(_)

@@ -1,4 +1,4 @@
-//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`.
+//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover` has a file of its own.
 
 use std::io::Write;
 
@@ -185,6 +185,7 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Status(status) => target(&status.target).map(drop),
         Verb::Reconcile(reconcile) => one(&reconcile.target).map(drop),
         Verb::Suspend(target) | Verb::Resume(target) => one(target).map(drop),
+        Verb::Failover(failover) => one(&failover.target).map(drop),
         Verb::Render(_)
         | Verb::Validate(_)
         | Verb::Crds { .. }
@@ -226,7 +227,8 @@ fn is_object_name(name: &str) -> bool {
     name.len() <= 253 && !name.starts_with(['-', '.']) && name.chars().all(inner)
 }
 
-fn one(arguments: &Target) -> Result<(&'static Row, String), Error> {
+/// What `KIND NAME` or `KIND/NAME` means, where one object has to be named.
+pub(crate) fn one(arguments: &Target) -> Result<(&'static Row, String), Error> {
     let (kind, name) = target(arguments)?;
     let name = name.ok_or_else(|| {
         let kind = kind.name.to_lowercase();
@@ -238,11 +240,12 @@ fn one(arguments: &Target) -> Result<(&'static Row, String), Error> {
 }
 
 /// As kubectl names objects: `siteagent.reeve.dev/site`.
-fn label(kind: &Row, name: &str) -> String {
+pub(crate) fn label(kind: &Row, name: &str) -> String {
     format!("{}.{}/{name}", kind.name.to_lowercase(), names::GROUP)
 }
 
-async fn get(cluster: &Cluster, kind: &Row, name: &str) -> Result<Value, Error> {
+/// Reads an object.
+pub(crate) async fn get(cluster: &Cluster, kind: &Row, name: &str) -> Result<Value, Error> {
     let object = cluster.api(kind).get(name).await;
     value(object.map_err(|error| cluster.explain(&error, kind, name))?)
 }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::{coordination::v1::Lease, core::v1::Namespace},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -221,11 +222,89 @@ async fn suspend_and_resume_write_once_under_our_name() {
     assert_eq!(object.metadata.generation, Some(3), "two writes of four verbs");
 }
 
+/// What the operator and a supervisor would write of a mode with one standby: who leads, for the how many-th time, and
+/// how many pods are ready.
+async fn lead(site: &Site, holder: &str, transitions: i32, ready: i32) {
+    let leases: Api<Lease> = Api::namespaced(site.client.clone(), &site.namespace);
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "site-orders", "annotations": {"reeve.dev/state": "Running"}},
+        "spec": {"holderIdentity": holder, "leaseTransitions": transitions},
+    });
+    leases
+        .patch(
+            "site-orders",
+            &PatchParams::apply("supervisor").force(),
+            &Patch::Apply(&lease),
+        )
+        .await
+        .expect("a Lease");
+    let mode = json!({"name": "orders", "desired": 2, "ready": ready, "state": "Running"});
+    site.api()
+        .patch_status(
+            "site",
+            &PatchParams::default(),
+            &Patch::Merge(&json!({"status": {"modes": [mode]}})),
+        )
+        .await
+        .expect("a status");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
+async fn failover_asks_the_present_term_to_end_and_waits_until_another_pod_leads() {
+    let site = Site::new().await;
+    let (code, text) = site.run(&["failover", "sag", "site"]);
+    assert_eq!(code, 1);
+    assert!(text.contains("set spec.highAvailability.standbys"), "{text}");
+    let standbys = json!({"spec": {"highAvailability": {"standbys": 1}}});
+    let patched = site
+        .api()
+        .patch("site", &PatchParams::default(), &Patch::Merge(&standbys))
+        .await;
+    patched.expect("standbys");
+
+    lead(&site, "site-orders-a_1", 4, 1).await;
+    let (code, text) = site.run(&["failover", "sag", "site"]);
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("orders: no standby is ready (1 of 2 pods are)"),
+        "{text}"
+    );
+
+    lead(&site, "site-orders-a_1", 4, 2).await;
+    let line = [
+        "failover",
+        "sag",
+        "site",
+        "--mode",
+        "orders",
+        "--wait",
+        "--timeout",
+        "30s",
+    ];
+    let mut child = site.command(&line).spawn().expect("the binary starts");
+    let mut progress = BufReader::new(child.stderr.as_mut().expect("a pipe"));
+    let mut first = String::new();
+    progress.read_line(&mut first).expect("a line");
+    assert!(first.contains("orders: pod site-orders-a still leads"), "{first}");
+    let leases: Api<Lease> = Api::namespaced(site.client.clone(), &site.namespace);
+    let asked = leases.get("site-orders").await.expect("a Lease");
+    assert_eq!(asked.annotations()["reeve.dev/step-down"], "site-orders-a_1/4");
+    lead(&site, "site-orders-b_2", 5, 2).await;
+    let (code, text) = ended(&child.wait_with_output().expect("it ends"));
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("site orders: pod site-orders-b has taken over"),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 #[ignore = "needs a cluster"]
 async fn what_is_not_there_is_named_with_its_namespace() {
     let site = Site::new().await;
-    for verb in ["status", "reconcile", "suspend", "resume"] {
+    for verb in ["status", "reconcile", "suspend", "resume", "failover"] {
         let (code, text) = site.run(&[verb, "sag", "other"]);
         assert_eq!(code, 1);
         let expected = format!("SiteAgent \"other\" not found in namespace {}", site.namespace);

@@ -82,6 +82,12 @@ table! {
     ANNOTATION_MESSAGE = "reeve.dev/message";
     /// On a Lease, written by the supervisor: how often the agent was restarted in this pod.
     ANNOTATION_RESTARTS = "reeve.dev/restarts";
+    /// On a Lease, written by `kubectl reeve failover`: the term that is to end, `<holder>/<transitions>` as they stand
+    /// in the Lease. Its holder finishes what it has begun and hands over; another term is not meant.
+    ANNOTATION_STEP_DOWN = "reeve.dev/step-down";
+    /// On the pod that leads a mode with standbys: how often the Lease has changed hands. Kubernetes' own: the higher,
+    /// the later a rollout takes the pod.
+    ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 }
 
 table! {
@@ -138,6 +144,10 @@ table! {
     REASON_UNHEALTHY = "Unhealthy";
     /// The agent exits again and again; the supervisor waits before the next start.
     REASON_BACK_OFF = "BackOff";
+    /// The agents run, but not every pod that is to stand by for them is ready.
+    REASON_STANDBY_MISSING = "StandbyMissing";
+    /// Event: a standby has taken over, planned or not.
+    REASON_FAILED_OVER = "FailedOver";
     /// Plain HTTP, or TLS without verification, towards outside the cluster.
     REASON_PLAINTEXT = "Plaintext";
 }

@@ -187,6 +187,7 @@ impl Director {
             .and_then(|pid| processes.iter().find(|process| process.pid == pid));
         View {
             may_run: self.leadership.may_run(now),
+            step_down: self.leadership.is_asked_to_step_down(),
             stop_since: self
                 .child
                 .stop
@@ -226,6 +227,10 @@ impl Director {
             Action::Kill => {
                 processes::kill(processes);
                 self.say(&Order::Kill)
+            }
+            Action::StepDown => {
+                self.leadership.step_down();
+                Ok(())
             }
             Action::Finish => Ok(()),
         };

@@ -19,6 +19,10 @@ use crate::{
 /// Releasing the Lease may take this long at the end; then it expires by itself.
 const RELEASE: Duration = Duration::from_millis(1500);
 
+/// On the Lease: the term that is to end, `<holder>/<transitions>`. Another term is not meant, so a request that was
+/// carried out does nothing when this pod leads again.
+const STEP_DOWN: &str = "reeve.dev/step-down";
+
 /// Why this pod cannot stand for the Lease.
 #[derive(Debug, thiserror::Error)]
 pub enum LeadershipError {
@@ -87,6 +91,18 @@ impl Leadership {
         self.0.as_ref().map(Candidate::permit)
     }
 
+    /// Whether somebody has written on the Lease that this term is to end. Noticed with the next renewal.
+    pub fn is_asked_to_step_down(&self) -> bool {
+        self.0.as_ref().is_some_and(Candidate::is_asked_to_step_down)
+    }
+
+    /// Hands the Lease over, now that nothing runs any more.
+    pub fn step_down(&mut self) {
+        if let Some((term, _)) = self.0.as_ref().and_then(|candidate| candidate.term.as_ref()) {
+            term.step_down();
+        }
+    }
+
     /// Tells the elector that nothing runs any more under the term that was lost.
     pub fn acknowledge(&mut self) {
         if let Some(candidate) = &mut self.0 {
@@ -142,6 +158,17 @@ impl Candidate {
             && self
                 .renewed()
                 .is_some_and(|renewed| now < renewed + self.settings.renew_deadline)
+    }
+
+    fn is_asked_to_step_down(&self) -> bool {
+        let Some((term, _)) = &self.term else { return false };
+        let asked = self.election.snapshot().annotations;
+        asked.get(STEP_DOWN).is_some_and(|asked| {
+            let asked = asked.rsplit_once('/');
+            let transitions = asked.and_then(|(_, transitions)| transitions.parse().ok());
+            let holder = asked.map(|(holder, _)| holder);
+            (holder, transitions) == (Some(self.settings.identity.as_str()), Some(term.transitions))
+        })
     }
 
     fn renewed(&self) -> Option<Instant> {

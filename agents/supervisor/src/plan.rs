@@ -9,6 +9,7 @@ use std::{
 pub use self::vocabulary::{Action, Cause, How, Settings, State, View};
 use crate::exit::Exit;
 
+mod outlook;
 mod vocabulary;
 
 /// Before the grace period ends, this much is kept for the command to end after its signal.
@@ -50,6 +51,7 @@ enum Phase {
     BackOff {
         until: Instant,
     },
+    Leaving,
     Stopped,
 }
 
@@ -101,7 +103,15 @@ impl Plan {
             Phase::Terminating { cause, kill_at, how } => self.terminating(view, now, (cause, kill_at, how)),
             Phase::Killing { .. } if view.alive || view.leftovers => Some(Action::Kill),
             Phase::Killing { cause } => self.conclude(cause, view, now),
-            Phase::BackOff { until } if now >= until || view.stop_since.is_some() || !view.may_run => {
+            Phase::BackOff { until }
+                if now >= until || view.stop_since.is_some() || view.step_down || !view.may_run =>
+            {
+                self.phase = Phase::Idle;
+                self.idle(view, now)
+            }
+            // Said again until the Lease is gone.
+            Phase::Leaving if view.may_run && view.stop_since.is_none() => Some(Action::StepDown),
+            Phase::Leaving => {
                 self.phase = Phase::Idle;
                 self.idle(view, now)
             }
@@ -125,6 +135,9 @@ impl Plan {
         }
         if view.leftovers {
             return Some(self.kill(Cause::Exited, "what the command left behind is killed"));
+        }
+        if view.step_down {
+            return Some(self.leave());
         }
         let run = view.run + 1;
         self.phase = Phase::Launching { run, since: now };
@@ -157,6 +170,10 @@ impl Plan {
                 "waits until the command is quiet".clone_into(&mut self.message);
             }
             return self.drain(Cause::Shutdown, view, stop_since, now);
+        }
+        if view.step_down {
+            "hands over as soon as the command is quiet".clone_into(&mut self.message);
+            return self.drain(Cause::StepDown, view, now, now);
         }
         if let Some(action) = self.thaw(now) {
             return Some(action);
@@ -220,7 +237,8 @@ impl Plan {
         if let Some(action) = self.thaw(now) {
             return Some(action);
         }
-        if cause != Cause::Shutdown && view.beat.is_some() && view.beat <= self.settings.heartbeat_max_age {
+        let unwell = matches!(cause, Cause::StartTimeout | Cause::Heartbeat);
+        if unwell && view.beat.is_some() && view.beat <= self.settings.heartbeat_max_age {
             self.phase = Phase::Running { since: now };
             "the command runs; its heartbeat came late".clone_into(&mut self.message);
             return None;
@@ -248,7 +266,7 @@ impl Plan {
                 .grace
                 .saturating_sub(CLEAN_UP.min(self.settings.grace / 2));
         self.phase = Phase::Terminating { cause, kill_at, how };
-        if how == How::Quiet && cause == Cause::Shutdown {
+        if how == How::Quiet && matches!(cause, Cause::Shutdown | Cause::StepDown) {
             "told to stop while quiet".clone_into(&mut self.message);
         }
         Action::Signal
@@ -313,12 +331,22 @@ impl Plan {
         if view.stop_since.is_some() || matches!(cause, Cause::Shutdown | Cause::LeaseLost) {
             return self.idle(view, now);
         }
+        if cause == Cause::StepDown && view.may_run {
+            return Some(self.leave());
+        }
         self.failures = self.failures.saturating_add(1);
         *self.restarts.entry(cause).or_default() += 1;
         let pause = self.pause();
         self.message = format!("{}; starts again in {:.1} s", self.message, pause.as_secs_f32());
         self.phase = Phase::BackOff { until: now + pause };
         None
+    }
+
+    /// Nothing runs any more, and the Lease is to go.
+    fn leave(&mut self) -> Action {
+        self.phase = Phase::Leaving;
+        "hands over, as asked".clone_into(&mut self.message);
+        Action::StepDown
     }
 
     /// The pause before the next start: doubled with each failure, less a share of up to a fifth.
@@ -334,50 +362,5 @@ impl Plan {
         let spread = (seed ^ u64::from(self.failures)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32;
         let share = u32::try_from(spread % 200).unwrap_or(0);
         doubled.min(restart_max) * (1000 - share) / 1000
-    }
-
-    /// Whether [`View::busy`] will be read next time.
-    pub const fn wants_busy(&self) -> bool {
-        self.settings.quiesce && matches!(self.phase, Phase::Draining { .. })
-    }
-
-    /// How soon to look again when nothing happens.
-    pub fn next_look(&self, now: Instant) -> Duration {
-        match self.phase {
-            Phase::Launching { .. } | Phase::Draining { .. } | Phase::Terminating { .. } => {
-                Duration::from_millis(100)
-            }
-            Phase::Killing { .. } => Duration::from_millis(20),
-            Phase::BackOff { until } => until.saturating_duration_since(now).min(Duration::from_secs(1)),
-            Phase::Idle | Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopped => {
-                Duration::from_secs(1)
-            }
-        }
-    }
-
-    /// What others are told.
-    pub const fn state(&self) -> State {
-        match self.phase {
-            Phase::Idle => State::Standby,
-            Phase::Launching { .. } | Phase::Starting { .. } => State::Starting,
-            Phase::Running { .. } => State::Running,
-            Phase::Draining {
-                cause: Cause::StartTimeout | Cause::Heartbeat,
-                ..
-            }
-            | Phase::Terminating {
-                cause: Cause::StartTimeout | Cause::Heartbeat,
-                ..
-            } => State::Unhealthy,
-            Phase::BackOff { .. } => State::BackOff,
-            Phase::Draining { .. } | Phase::Terminating { .. } | Phase::Killing { .. } | Phase::Stopped => {
-                State::Stopping
-            }
-        }
-    }
-
-    /// A sentence on the state.
-    pub fn message(&self) -> &str {
-        &self.message
     }
 }

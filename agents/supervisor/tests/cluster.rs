@@ -10,9 +10,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use harness::Supervised;
+use rustix::process::Signal;
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
     crypto::ring,
@@ -79,6 +81,16 @@ impl ApiServer {
         stream.flush()
     }
 
+    /// Stores a Lease as the next version.
+    fn write(&mut self, mut lease: Value) {
+        let version = self.lease["metadata"]["resourceVersion"].as_str();
+        let version: u64 = version
+            .and_then(|version| version.parse().ok())
+            .expect("a number");
+        lease["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        self.lease = lease;
+    }
+
     fn handle(&mut self, request: &Request) -> (u16, String) {
         let given = request.headers.get("authorization").cloned().unwrap_or_default();
         if given != format!("Bearer {}", self.token) {
@@ -89,8 +101,13 @@ impl ApiServer {
         }
         match request.method.as_str() {
             "PUT" => {
-                self.lease = serde_json::from_slice(&request.body).expect("a Lease");
-                self.lease["metadata"]["resourceVersion"] = json!("2");
+                let lease: Value = serde_json::from_slice(&request.body).expect("a Lease");
+                if lease["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"] {
+                    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 409,
+                        "reason": "Conflict", "message": "the object has been modified"});
+                    return (409, status.to_string());
+                }
+                self.write(lease);
                 (200, self.lease.to_string())
             }
             // A watch that ends at once.
@@ -156,6 +173,26 @@ struct Pod {
 
 impl Pod {
     fn start(test: &str, server: ApiServer, token: &str, flags: &[&str]) -> Self {
+        let times = ["15s", "10s", "1s"];
+        Self::start_script(
+            test,
+            server,
+            token,
+            times,
+            flags,
+            "echo $$ >> runs; exec sleep 1000",
+        )
+    }
+
+    /// With the Lease's duration, renew deadline and retry period, and another command.
+    fn start_script(
+        test: &str,
+        server: ApiServer,
+        token: &str,
+        [duration, deadline, retry]: [&str; 3],
+        flags: &[&str],
+        script: &str,
+    ) -> Self {
         let access = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-api-access"));
         fs::create_dir_all(&access).expect("a directory");
         let (server, address, authority) = server.serve();
@@ -181,15 +218,14 @@ impl Pod {
         ];
         let times = [
             "--lease-duration",
-            "15s",
+            duration,
             "--renew-deadline",
-            "10s",
+            deadline,
             "--retry-period",
-            "1s",
+            retry,
         ];
         let files = ["--kube-token-file", &token, "--kube-ca-file", &ca];
         let flags = [lease.as_slice(), &times, &files, flags].concat();
-        let script = "echo $$ >> runs; exec sleep 1000";
         Self {
             server,
             token: token_file,
@@ -233,6 +269,51 @@ fn a_pod_that_waits_for_the_lease_of_another_is_not_ready_and_names_it() {
     pod.supervised.answers("/livez", 200, "ok");
 }
 
+/// What `kubectl reeve failover` writes: the Lease's present holder and term.
+fn ask_to_step_down(server: &Mutex<ApiServer>) {
+    let mut server = locked(server);
+    let mut lease = server.lease.clone();
+    let (holder, term) = (
+        &lease["spec"]["holderIdentity"],
+        &lease["spec"]["leaseTransitions"],
+    );
+    let asked = format!("{}/{term}", holder.as_str().expect("held"));
+    lease["metadata"]["annotations"]["reeve.dev/step-down"] = json!(asked);
+    server.write(lease);
+}
+
+/// Takes the rest of ten seconds, since no standby is there.
+#[test]
+fn who_is_asked_to_hand_over_frees_the_lease_and_a_request_counts_once() {
+    let pod = Pod::start(
+        "hands-over",
+        ApiServer::new("token"),
+        "token",
+        &["--ready-as-candidate"],
+    );
+    let first = pod.supervised.run(1);
+    pod.supervised.answers("/readyz", 200, "ok");
+    ask_to_step_down(&pod.server);
+    harness::wait_for("a free Lease", || {
+        locked(&pod.server).lease["spec"]["holderIdentity"]
+            .is_null()
+            .then_some(())
+    });
+    assert!(
+        !harness::lives(first),
+        "the Lease is freed when nothing runs any more"
+    );
+    let second = pod.supervised.run(2);
+    let renewed = |lease: &Value| lease["spec"]["renewTime"].clone();
+    let before = renewed(&locked(&pod.server).lease);
+    harness::wait_for("two renewals", || {
+        let server = locked(&pod.server);
+        (renewed(&server.lease) != before).then_some(())
+    });
+    assert!(harness::lives(second), "the request was for the term before");
+    assert_eq!(locked(&pod.server).lease["spec"]["leaseTransitions"], 2);
+}
+
 #[test]
 fn a_pod_that_stands_by_on_purpose_is_ready() {
     let pod = Pod::start("standby", held(), "token", &["--ready-as-candidate"]);
@@ -241,4 +322,60 @@ fn a_pod_that_stands_by_on_purpose_is_ready() {
         pod.supervised.lines("runs").is_empty(),
         "nothing runs without the Lease"
     );
+}
+
+/// Notes the time without end, each two milliseconds, in microseconds and by a shell alone.
+const STAMPING: &str = "exec 3<> <(:); echo $$ >> runs; while :; do echo ${EPOCHREALTIME/[.,]/} >> stamps; \
+                        read -t 0.002 -u 3; done";
+
+fn microseconds() -> u128 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.expect("after 1970").as_micros()
+}
+
+/// A frozen node, or a virtual machine that was moved: nothing in the pod can know of it before it is over.
+#[test]
+fn a_pod_that_was_frozen_past_its_lease_acts_for_a_moment_only() {
+    let (server, times) = (ApiServer::new("token"), ["6s", "4s", "1s"]);
+    let pod = Pod::start_script(
+        "frozen",
+        server,
+        "token",
+        times,
+        &["--ready-as-candidate"],
+        STAMPING,
+    );
+    let command = pod.supervised.run(1);
+    pod.supervised.answers("/readyz", 200, "ok");
+    let (guard, director) = (pod.supervised.pid(), pod.supervised.director());
+    for frozen in [guard, director, command] {
+        harness::send(frozen, Signal::STOP);
+    }
+    let frozen_at = Instant::now();
+    harness::wait_for("the Lease to expire", || {
+        (frozen_at.elapsed().as_secs() >= 7).then_some(())
+    });
+    {
+        let mut server = locked(&pod.server);
+        let mut lease = server.lease.clone();
+        lease["spec"]["holderIdentity"] = json!("standby_uid");
+        lease["spec"]["leaseDurationSeconds"] = json!(3600);
+        server.write(lease);
+    }
+    let thawed_at = microseconds();
+    // The worst order.
+    for frozen in [command, director, guard] {
+        harness::send(frozen, Signal::CONT);
+    }
+    harness::wait_for("the command's end", || (!harness::lives(command)).then_some(()));
+    let stamps = pod.supervised.lines("stamps");
+    let last: u128 = stamps
+        .last()
+        .and_then(|stamp| stamp.parse().ok())
+        .expect("stamps");
+    let acted = last.saturating_sub(thawed_at);
+    println!("the command acted for {acted} µs after the thaw");
+    assert!(acted < 1_000_000, "{acted} µs");
+    pod.supervised.answers("/readyz", 200, "ok");
+    assert_eq!(pod.supervised.lines("runs").len(), 1, "another pod leads by now");
 }

@@ -45,7 +45,7 @@ fn mode_row(mode: &Value, now: Timestamp) -> Vec<Cell> {
         Cell::from(age(mode["since"].as_str().unwrap_or_default(), now)),
         Cell::from(format!("{}/{}", number("ready"), number("desired"))),
         Cell::from(number("restarts")),
-        text(&mode["leader"]),
+        text(&mode["leader"]["name"]),
         text(&mode["message"]),
     ]
 }

@@ -38,8 +38,8 @@ fn running() -> Value {
             condition("InsecureTransport", "True", "Plaintext", "spec.waldur.apiUrl: http"),
         ],
         "modes": [
-            {"name": "orders", "desired": 1, "ready": 1, "state": "Running", "since": "2026-01-02T03:01:00Z", "restarts": 0, "leader": "site-orders-5f6c-abcde"},
-            {"name": "reports", "desired": 1, "ready": 1, "state": "Running", "since": "2026-01-02T03:01:30Z", "restarts": 2, "leader": "site-reports-66-fghij"},
+            {"name": "orders", "desired": 1, "ready": 1, "state": "Running", "since": "2026-01-02T03:01:00Z", "restarts": 0, "leader": {"name": "site-orders-5f6c-abcde"}},
+            {"name": "reports", "desired": 1, "ready": 1, "state": "Running", "since": "2026-01-02T03:01:30Z", "restarts": 2, "leader": {"name": "site-reports-66-fghij"}},
         ],
         "offerings": [{"name": "cluster-a", "modes": ["orders", "reports"]}],
     }))

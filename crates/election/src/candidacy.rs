@@ -29,23 +29,27 @@ pub(crate) struct Candidacy<H> {
     seen: Option<Seen<H>>,
     /// When the lease is ours to take, by what was observed.
     free_at: Instant,
+    /// Until then it is left to others, unless one of them has had it.
+    rest_until: Instant,
     /// When to look, if a look is due.
     look_at: Option<Instant>,
 }
 
 impl<H> Candidacy<H> {
-    pub(crate) fn new(settings: Settings, now: Instant) -> Self {
+    /// A candidacy begins; the lease is left to others until `rest_until`, if that is later than now.
+    pub(crate) fn new(settings: Settings, now: Instant, rest_until: Instant) -> Self {
         Self {
             settings,
             looked: false,
             seen: None,
             free_at: now,
+            rest_until,
             look_at: Some(now),
         }
     }
 
     pub(crate) fn next(&self, now: Instant) -> Next {
-        let take_at = self.looked.then_some(self.free_at);
+        let take_at = self.looked.then(|| self.free_at.max(self.rest_until));
         match (self.look_at, take_at) {
             (Some(look_at), _) if look_at <= now => Next::Look,
             (_, Some(take_at)) if take_at <= now => Next::Take,
@@ -70,6 +74,12 @@ impl<H> Candidacy<H> {
         };
         self.looked = true;
         self.seen = seen;
+        if self
+            .holder()
+            .is_some_and(|holder| holder != self.settings.identity)
+        {
+            self.rest_until = now;
+        }
     }
 
     /// The lock could not be reached, or refused: neither look nor write for a while.

@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub holder: Option<String>,
     /// How often the lease has passed from one holder to another, as this process has last seen or written.
     pub transitions: i32,
+    /// What was written on the lease, by whomever, when this process last read or wrote it as the leader.
+    pub annotations: Arc<BTreeMap<String, String>>,
     /// When this process last renewed, by the monotonic clock.
     pub last_renewal: Option<Instant>,
     /// Whether the last call to the lock was answered; false before the first.

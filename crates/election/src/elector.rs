@@ -1,18 +1,24 @@
 //! The elector's task: carries out what candidacy and tenure say, and tells the handle.
 //! All waiting and all calls are here; the rules of who may lead are not.
 
+use std::{sync::Arc, time::Duration};
+
 use futures::StreamExt;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::{
-    Clock, Election, Failure, Lock, LockError, MonotonicClock, Release, Role, Settings, SettingsError, Term,
+    Clock, Election, Failure, Lock, LockError, MonotonicClock, Record, Release, Role, Settings,
+    SettingsError, Term,
     candidacy::{Candidacy, Next},
     clock::never,
     election::{Desk, Outcome},
     lock::Watch,
     tenure::{Duty, Reason, Tenure},
 };
+
+/// Who has stepped down leaves the lease to others for so long. Should nobody want it, this is what it costs.
+const REST: Duration = Duration::from_secs(10);
 
 /// Stands for election with a lock, by a clock.
 #[derive(Debug)]
@@ -43,6 +49,7 @@ impl<L: Lock, C: Clock> Elector<L, C> {
     /// Starts standing, in a task of its own on the current tokio runtime.
     pub fn start(self) -> Election {
         let (election, desk) = Election::open();
+        let rest_until = self.clock.now();
         tokio::spawn(
             Task {
                 settings: self.settings,
@@ -50,6 +57,7 @@ impl<L: Lock, C: Clock> Elector<L, C> {
                 clock: self.clock,
                 desk,
                 reachable: true,
+                rest_until,
             }
             .run(),
         );
@@ -64,6 +72,8 @@ struct Task<L, C> {
     desk: Desk,
     /// Whether the last call was answered; only changes are logged.
     reachable: bool,
+    /// After stepping down, the lease is left to others until then.
+    rest_until: Instant,
 }
 
 impl<L: Lock, C: Clock> Task<L, C> {
@@ -81,7 +91,7 @@ impl<L: Lock, C: Clock> Task<L, C> {
 
     /// Stands until the lease is ours, or until told to stand down.
     async fn stand(&mut self) -> Option<Tenure<L::Handle>> {
-        let mut candidacy = Candidacy::new(self.settings.clone(), self.clock.now());
+        let mut candidacy = Candidacy::new(self.settings.clone(), self.clock.now(), self.rest_until);
         let mut watch: Watch<L::Handle> = futures::stream::pending().boxed();
         let mut watched_since = self.clock.now();
         while !self.desk.stand_down.is_cancelled() {
@@ -161,6 +171,9 @@ impl<L: Lock, C: Clock> Task<L, C> {
             if self.desk.stand_down.is_cancelled() {
                 return Some(self.stand_down(&mut tenure, &term).await);
             }
+            if term.left().is_cancelled() {
+                return self.step_down(&mut tenure, &term).await;
+            }
             match tenure.next(self.clock.now()) {
                 Duty::Revoke(reason) => break reason,
                 Duty::Renew => self.renew(&mut tenure).await,
@@ -168,6 +181,7 @@ impl<L: Lock, C: Clock> Task<L, C> {
                 Duty::Wait(until) => tokio::select! {
                     biased;
                     () = self.desk.stand_down.cancelled() => {}
+                    () = term.left().cancelled() => {}
                     Ok(()) = self.desk.annotations.changed() => tenure.renew_now(self.clock.now()),
                     () = self.clock.sleep_until(until) => {}
                 },
@@ -189,6 +203,7 @@ impl<L: Lock, C: Clock> Task<L, C> {
         };
         match self.noted(written) {
             Ok(seen) => {
+                self.show_annotations(&seen.record);
                 tenure.renewed(seen, sent);
                 self.desk
                     .snapshot
@@ -202,7 +217,12 @@ impl<L: Lock, C: Clock> Task<L, C> {
     async fn look(&mut self, tenure: &mut Tenure<L::Handle>) {
         let seen = self.call(self.lock.get(), tenure.deadline()).await;
         match self.noted(seen) {
-            Ok(seen) => tenure.looked(seen),
+            Ok(seen) => {
+                if let Some(seen) = &seen {
+                    self.show_annotations(&seen.record);
+                }
+                tenure.looked(seen);
+            }
             Err(_) => tenure.failed(self.clock.now()),
         }
     }
@@ -236,12 +256,29 @@ impl<L: Lock, C: Clock> Task<L, C> {
             warn!("work is still going on; leaving the lease to expire");
             return Outcome::StoodDown(Release::EffectsRunning);
         }
+        Outcome::StoodDown(self.free(tenure).await)
+    }
+
+    /// Ends the term as its leader wishes, frees the lease, and leaves it to others for a while (`None`: stand again).
+    async fn step_down(&mut self, tenure: &mut Tenure<L::Handle>, term: &Term) -> Option<Outcome> {
+        let margin = self.settings.margin();
+        if !self.end(term, None, self.clock.now() + margin).await {
+            return Some(Outcome::Failed(Failure::EffectsOutlivedTerm(margin)));
+        }
+        let release = self.free(tenure).await;
+        info!(?release, "stepped down; standing again after a rest");
+        self.rest_until = self.clock.now() + REST;
+        None
+    }
+
+    /// Frees the lease, now that nothing runs under it any more.
+    async fn free(&mut self, tenure: &mut Tenure<L::Handle>) -> Release {
         // The second try is for a lease that others have annotated since our last renewal.
         for _ in 0..2 {
             let annotations = self.desk.annotations.borrow_and_update().clone();
             let record = tenure.release(self.clock.timestamp(), annotations);
             let Some(handle) = tenure.handle() else {
-                return Outcome::StoodDown(Release::NotHeld);
+                return Release::NotHeld;
             };
             let written = self
                 .call(self.lock.replace(handle, &record), never(self.clock.now()))
@@ -249,16 +286,16 @@ impl<L: Lock, C: Clock> Task<L, C> {
             match self.noted(written) {
                 Ok(_) => {
                     info!("released the lease");
-                    return Outcome::StoodDown(Release::Released);
+                    return Release::Released;
                 }
                 Err(LockError::Conflict) => self.look(tenure).await,
                 Err(_) => break,
             }
             if let Duty::Revoke(Reason::Taken(_) | Reason::Cleared) = tenure.next(self.clock.now()) {
-                return Outcome::StoodDown(Release::NotHeld);
+                return Release::NotHeld;
             }
         }
-        Outcome::StoodDown(Release::Unreachable)
+        Release::Unreachable
     }
 
     /// Cancels the term and waits for its effects; whether they stopped in time.
@@ -334,6 +371,15 @@ impl<L: Lock, C: Clock> Task<L, C> {
         });
     }
 
+    fn show_annotations(&self, record: &Record) {
+        self.desk.snapshot.send_if_modified(|snapshot| {
+            if *snapshot.annotations != record.annotations {
+                snapshot.annotations = Arc::new(record.annotations.clone());
+            }
+            false
+        });
+    }
+
     fn show_leader(&self, term: &Term, tenure: &Tenure<L::Handle>) {
         info!(transitions = term.transitions, "took the lease");
         self.desk.snapshot.send_modify(|snapshot| {
@@ -343,6 +389,7 @@ impl<L: Lock, C: Clock> Task<L, C> {
             snapshot.last_renewal = Some(tenure.renewed_at());
             snapshot.terms += 1;
         });
+        self.show_annotations(tenure.record());
         self.desk.role.send_replace(Role::Leader(term.clone()));
     }
 }

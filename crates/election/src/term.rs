@@ -27,6 +27,7 @@ pub struct Term {
     /// How often the lease has passed from one holder to another.
     pub transitions: i32,
     revoked: CancellationToken,
+    left: CancellationToken,
     effects: TaskTracker,
 }
 
@@ -45,6 +46,7 @@ impl Term {
             started,
             transitions,
             revoked: CancellationToken::new(),
+            left: CancellationToken::new(),
             effects,
         }
     }
@@ -52,6 +54,18 @@ impl Term {
     /// Cancelled when the term ends, for whatever reason. From then on the effects have the margin to stop.
     pub fn revoked(&self) -> &CancellationToken {
         &self.revoked
+    }
+
+    /// Ends this term by the leader's own will: frees the lease once no guard lives, and stands again, though not
+    /// before another has held it or ten seconds have passed. Finish your work first: the lease is renewed until this
+    /// is called. From then on guards have the margin to go, as with a term that is lost.
+    pub fn step_down(&self) {
+        self.left.cancel();
+    }
+
+    /// Cancelled when the leader wants the term to end.
+    pub(crate) fn left(&self) -> &CancellationToken {
+        &self.left
     }
 
     /// Announces effects. Take the guard first and look at [`Self::revoked`] afterwards: then either the elector sees

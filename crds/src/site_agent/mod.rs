@@ -1,5 +1,6 @@
 //! The custom resource `SiteAgent`: a site's agents and the workload that runs them.
 
+mod high_availability;
 mod status;
 
 use kube::CustomResource;
@@ -9,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub use status::{ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
+pub use high_availability::{HighAvailability, MOST_STANDBYS};
+pub use status::{Leader, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
 
 use crate::workload::{NetworkAccess, PodOverrides, Resources};
 
@@ -77,6 +79,9 @@ pub struct SiteAgentSpec {
     /// What differs between the modes' pods. Which modes run follows from the offerings, not from this.
     #[serde(default)]
     pub modes: Modes,
+    /// Pods that stand by for those that work.
+    #[serde(default)]
+    pub high_availability: HighAvailability,
     /// Part of a pod template that is merged into the pods of every mode, as the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_overrides: Option<PodOverrides>,

@@ -48,10 +48,9 @@ pub struct ModeStatus {
     pub desired: i32,
     /// Pods ready.
     pub ready: i32,
-    /// Pod that runs the agent now.
+    /// Who holds the mode's Lease and so runs the agent. Absent until somebody has held it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub leader: Option<String>,
+    pub leader: Option<Leader>,
     /// What the agent does, as its supervisor says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<ModeState>,
@@ -65,6 +64,25 @@ pub struct ModeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+}
+
+/// Who holds a mode's Lease.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Leader {
+    /// The pod that runs the agent. Absent while nobody holds the Lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub name: Option<String>,
+    /// When it took the Lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How often the Lease was taken by another pod, or anew.
+    #[serde(default)]
+    pub transitions: i32,
+    /// When a standby last took over, planned or not. Absent while none has, and for modes without standbys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failover: Option<Time>,
 }
 
 /// What an agent does, as its supervisor says.

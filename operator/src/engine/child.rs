@@ -9,6 +9,7 @@ use k8s_openapi::{
         coordination::v1::Lease,
         core::v1::{Secret, ServiceAccount},
         networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
         rbac::v1::{Role, RoleBinding},
     },
     apimachinery::pkg::apis::meta::v1::OwnerReference,
@@ -33,6 +34,8 @@ pub enum ChildKind {
     RoleBinding,
     /// Who may reach the pods.
     NetworkPolicy,
+    /// How many pods a drain may take at once.
+    PodDisruptionBudget,
     /// The Lease that one pod of a mode holds.
     Lease,
     /// Rendered configuration.
@@ -56,11 +59,12 @@ pub enum Versioning {
 
 impl ChildKind {
     /// The types that are applied.
-    pub const APPLIED: [Self; 7] = [
+    pub const APPLIED: [Self; 8] = [
         Self::ServiceAccount,
         Self::Role,
         Self::RoleBinding,
         Self::NetworkPolicy,
+        Self::PodDisruptionBudget,
         Self::Lease,
         Self::Secret,
         Self::Deployment,
@@ -73,6 +77,7 @@ impl ChildKind {
             Self::Role => ApiResource::erase::<Role>(&()),
             Self::RoleBinding => ApiResource::erase::<RoleBinding>(&()),
             Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
+            Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
             Self::Lease => ApiResource::erase::<Lease>(&()),
             Self::Secret => ApiResource::erase::<Secret>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
@@ -83,7 +88,9 @@ impl ChildKind {
     /// How changes by others are noticed.
     pub const fn versioning(self) -> Versioning {
         match self {
-            Self::Deployment | Self::NetworkPolicy | Self::ReplicaSet => Versioning::Generation,
+            Self::Deployment | Self::NetworkPolicy | Self::PodDisruptionBudget | Self::ReplicaSet => {
+                Versioning::Generation
+            }
             Self::ServiceAccount | Self::Role | Self::RoleBinding | Self::Secret => {
                 Versioning::ResourceVersion
             }
@@ -106,6 +113,7 @@ child_types!(
     Role,
     RoleBinding,
     NetworkPolicy,
+    PodDisruptionBudget,
     Lease,
     Secret,
     Deployment

@@ -68,6 +68,48 @@ pub struct Conclusion<S> {
     pub conditions: Vec<Condition>,
     /// The kind's own status fields; the shared ones are filled in by the engine.
     pub status: S,
+    /// What follows from the difference to the status before.
+    pub follow_up: FollowUp,
+}
+
+/// What follows once from a change of status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Done before the status is written, so that none is forgotten; doing one twice changes nothing.
+    pub marks: Vec<PodMark>,
+    /// Told after the status was written, so that none is told twice.
+    pub news: Vec<News>,
+}
+
+/// A pod that is to be taken later than others of its Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodMark {
+    /// Its name.
+    pub pod: String,
+    /// Its uid: another pod of that name is not meant.
+    pub uid: String,
+    /// The higher, the later it is taken.
+    pub deletion_cost: i32,
+}
+
+/// Something that has happened: an event, and how often it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// The event's reason, of the constants module.
+    pub reason: &'static str,
+    /// A sentence.
+    pub note: String,
+    /// How it counts.
+    pub count: Count,
+}
+
+/// Failovers of a mode, as `reeve_<kind>_failovers_total` counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The mode.
+    pub mode: &'static str,
+    /// How many.
+    pub times: u64,
 }
 
 /// A workload kind.

@@ -15,7 +15,7 @@ use super::{
     ObjectKey,
     cache::is_too_large,
     calls::CallError,
-    kind::{Conclusion, Kind},
+    kind::{Conclusion, FollowUp, Kind},
     memory::{Record, digest},
     reconcile::{PassError, Reconciler, now},
     status::{Circumstances, Verdict, assemble},
@@ -53,6 +53,7 @@ impl<K: Kind> Reconciler<K> {
             verdict,
             conditions: Vec::new(),
             status: K::Status::default(),
+            follow_up: FollowUp::default(),
         };
         let at = Circumstances {
             generation,

@@ -9,6 +9,7 @@ pub mod child;
 pub mod dereference;
 pub mod kind;
 mod malformed;
+mod mark;
 pub mod memory;
 pub mod notices;
 pub mod observed;

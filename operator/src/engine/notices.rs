@@ -1,19 +1,27 @@
 //! Events: one per outcome, when the outcome changes. Everything they say is in status too, for events expire.
 
+use std::sync::Arc;
+
 use kube::{
     Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use reeve_crds::names;
 
-use super::{kind::KindStatus, status::Verdict};
+use super::{
+    kind::{Count, KindStatus, News},
+    status::Verdict,
+};
 
 /// The longest note that the API takes is 1,024 bytes.
 const LONGEST_NOTE: usize = 1000;
 
 /// Publishes events.
 #[derive(Clone)]
-pub struct Notices(Recorder);
+pub struct Notices {
+    recorder: Recorder,
+    count: Arc<dyn Fn(Count) + Send + Sync>,
+}
 
 impl std::fmt::Debug for Notices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,20 +30,39 @@ impl std::fmt::Debug for Notices {
 }
 
 impl Notices {
-    /// Events of this replica, `identity`.
-    pub fn new(client: Client, identity: &str) -> Self {
+    /// Events of this replica, `identity`; `count` hears of what is counted.
+    pub fn new(client: Client, identity: &str, count: impl Fn(Count) + Send + Sync + 'static) -> Self {
         let reporter = Reporter {
             controller: names::FIELD_MANAGER.to_owned(),
             instance: Some(identity.to_owned()),
         };
-        Self(Recorder::new(client, reporter))
+        Self {
+            recorder: Recorder::new(client, reporter),
+            count: Arc::new(count),
+        }
     }
 
     /// Publishes the outcome of a pass. An event that cannot be published is logged and dropped: it must not
     /// hold up the work.
     pub async fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, event: &Event) {
-        if let Err(error) = self.0.publish(event, &object.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(event, &object.object_ref(&())).await {
             tracing::debug!(%error, "event dropped");
+        }
+    }
+
+    /// Counts and publishes what has happened.
+    pub async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, news: &[News]) {
+        for news in news {
+            (self.count)(news.count);
+            tracing::info!(reason = news.reason, "{}", news.note);
+            let event = Event {
+                type_: EventType::Normal,
+                reason: news.reason.to_owned(),
+                note: Some(cut(news.note.clone())),
+                action: names::ACTION_RECONCILE.to_owned(),
+                secondary: None,
+            };
+            self.publish(object, &event).await;
         }
     }
 }
@@ -54,7 +81,16 @@ pub fn outcome<S: KindStatus>(previous: Option<&S>, verdict: &Verdict) -> Option
     if ready.is_some_and(|condition| condition.reason == verdict.reason()) {
         return None;
     }
-    let mut note = verdict.message().to_owned();
+    Some(Event {
+        type_,
+        reason: verdict.reason().to_owned(),
+        note: Some(cut(verdict.message().to_owned())),
+        action: names::ACTION_RECONCILE.to_owned(),
+        secondary: None,
+    })
+}
+
+fn cut(mut note: String) -> String {
     if note.len() > LONGEST_NOTE {
         let end = (0..=LONGEST_NOTE)
             .rev()
@@ -62,11 +98,5 @@ pub fn outcome<S: KindStatus>(previous: Option<&S>, verdict: &Verdict) -> Option
             .unwrap_or_default();
         note.truncate(end);
     }
-    Some(Event {
-        type_,
-        reason: verdict.reason().to_owned(),
-        note: Some(note),
-        action: names::ACTION_RECONCILE.to_owned(),
-        secondary: None,
-    })
+    note
 }

@@ -14,7 +14,7 @@ use super::{
     calls::{CallError, Calls},
     child::Owner,
     dereference::{Fetched, Version, dereference, merge},
-    kind::{Conclusion, Kind, KindStatus, Settings},
+    kind::{Conclusion, FollowUp, Kind, KindStatus, Settings},
     memory::{Memory, Record, digest},
     notices::{Notices, outcome},
     observed::Observed,
@@ -254,6 +254,7 @@ impl<K: Kind> Reconciler<K> {
                 verdict: found.clone(),
                 conditions: Vec::new(),
                 status: K::status(object).cloned().unwrap_or_default(),
+                follow_up: FollowUp::default(),
             },
         };
         conclusion.conditions.push(valid);
@@ -278,16 +279,19 @@ impl<K: Kind> Reconciler<K> {
             suspended: K::suspended(object),
             now: now(),
         };
+        let FollowUp { marks, news } = conclusion.follow_up.clone();
         let status = assemble(before, conclusion, at);
         if before == Some(&status) {
             return Ok(());
         }
+        self.mark(key, &marks, at.suspended).await?;
         self.write_status(key, object.meta().uid.as_deref(), &status)
             .await?;
         if let Some(event) = outcome(before, &verdict) {
             tracing::info!(reason = verdict.reason(), message = verdict.message(), "outcome");
             self.notices.publish(object, &event).await;
         }
+        self.notices.tell(object, &news).await;
         Ok(())
     }
 }

@@ -262,6 +262,7 @@ mod tests {
             verdict,
             conditions: vec![],
             status: Status::default(),
+            follow_up: crate::engine::kind::FollowUp::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use k8s_openapi::api::{
     core::v1::{ConfigMap, Secret, ServiceAccount},
     networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
     rbac::v1::{Role, RoleBinding},
 };
 use kube::{
@@ -96,6 +97,7 @@ impl Manager {
     /// Adds a kind: its cache, its queue, its watches.
     fn control<K: Kind>(&mut self, flags: &Flags, identity: &str) {
         let objects = Arc::<Objects<K::Object>>::default();
+        let metrics = self.metrics.clone();
         let controller = Arc::new(Controller::<K> {
             reconciler: Reconciler {
                 client: self.client.clone(),
@@ -109,7 +111,9 @@ impl Manager {
                 objects: objects.clone(),
                 children: self.children.clone(),
                 interest: Arc::<Interest>::default(),
-                notices: Notices::new(self.client.clone(), identity),
+                notices: Notices::new(self.client.clone(), identity, move |count| {
+                    metrics.failed_over(count);
+                }),
                 memory: Memory::default(),
             },
             queue: Queue::default(),
@@ -135,6 +139,7 @@ impl Manager {
         self.watch_children_of::<PartialObjectMeta<Role>>();
         self.watch_children_of::<PartialObjectMeta<RoleBinding>>();
         self.watch_children_of::<PartialObjectMeta<NetworkPolicy>>();
+        self.watch_children_of::<PartialObjectMeta<PodDisruptionBudget>>();
     }
 
     fn watch_children_of<T>(&self)

@@ -10,7 +10,7 @@ use prometheus_client::{
 };
 
 use super::process::ProcessCollector;
-use crate::engine::queue::Depth;
+use crate::engine::{kind::Count, queue::Depth};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Controller {
@@ -26,6 +26,11 @@ struct Outcome {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Named {
     name: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Mode {
+    mode: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -60,6 +65,7 @@ pub struct Metrics {
     terms: Counter,
     watch_errors: Family<Watch, Counter>,
     objects: Family<Controller, Gauge>,
+    failovers: Family<Mode, Counter>,
 }
 
 /// How a pass ended.
@@ -103,6 +109,7 @@ impl Default for Metrics {
             terms: Counter::default(),
             watch_errors: Family::default(),
             objects: Family::default(),
+            failovers: Family::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = registry;
@@ -187,6 +194,12 @@ impl Metrics {
             self.watch_errors.clone(),
         );
         r.register("reeve_objects", "Objects known", self.objects.clone());
+        let help = "How often a standby of a SiteAgent's mode took over, planned or not";
+        r.register("reeve_site_agent_failovers", help, self.failovers.clone());
+        // Known from the start, so that the first one shows as an increase.
+        for mode in reeve_site_agent::Mode::ALL {
+            drop(self.failovers.get_or_create(&Mode { mode: mode.slug() }));
+        }
     }
 
     /// A pass ended.
@@ -272,6 +285,11 @@ impl Metrics {
                 watch: watch.to_owned(),
             })
             .inc();
+    }
+
+    /// Standbys of a mode have taken over.
+    pub fn failed_over(&self, Count { mode, times }: Count) {
+        self.failovers.get_or_create(&Mode { mode }).inc_by(times);
     }
 
     /// All metrics in the `OpenMetrics` text format.

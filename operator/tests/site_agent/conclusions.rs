@@ -75,7 +75,8 @@ fn the_status_of_a_mode_names_its_pod_and_what_its_supervisor_says() {
     )
     .status;
     let mode = &status.modes[0];
-    assert_eq!(mode.leader.as_deref(), Some("site-orders-7d9f"));
+    let leader = mode.leader.clone().expect("a leader");
+    assert_eq!(leader.name.as_deref(), Some("site-orders-7d9f"));
     assert_eq!((mode.state, mode.restarts), (Some(ModeState::Running), Some(2)));
     assert_eq!(status.ready_modes.as_deref(), Some("3/3"));
 }

@@ -4,4 +4,5 @@ mod children;
 mod conclusions;
 mod fixture;
 mod mistakes;
+mod standbys;
 mod upgrades;

@@ -37,6 +37,8 @@ pub struct Settings {
 pub struct View {
     /// Whether the command may run: always, or while the Lease is held.
     pub may_run: bool,
+    /// Whether the Lease asks that this pod hands over.
+    pub step_down: bool,
     /// Since when the supervisor is asked to stop.
     pub stop_since: Option<Instant>,
     /// The number of the last run that was started; 0 before the first.
@@ -64,6 +66,8 @@ pub enum Action {
     Signal,
     /// Kill all that came from the command.
     Kill,
+    /// All is gone as asked: hand the Lease over and stand by.
+    StepDown,
     /// All is gone as asked: release the Lease and exit.
     Finish,
 }
@@ -73,6 +77,8 @@ pub enum Action {
 pub enum Cause {
     /// The supervisor is asked to stop.
     Shutdown,
+    /// The Lease is to be handed over.
+    StepDown,
     /// The Lease is lost.
     LeaseLost,
     /// It ended by itself.
@@ -90,6 +96,7 @@ impl Cause {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",
+            Self::StepDown => "step-down",
             Self::LeaseLost => "lease",
             Self::Exited => "exit",
             Self::StartTimeout => "start",

@@ -9,6 +9,7 @@ mod outage;
 mod process;
 mod refusals;
 mod rights;
+mod standbys;
 mod switches;
 mod traces;
 
@@ -51,6 +52,10 @@ fn main() -> ExitCode {
             each_new_reconcile_token_is_handled_once_and_echoed,
             a_deleted_object_leaves_nothing_behind,
             at_every_moment_status_tells_the_truth_as_kstatus_reads_it,
+        }
+        standbys {
+            standbys_can_be_switched_on_and_off_on_an_object_that_runs,
+            a_failover_is_told_once_also_when_the_operator_was_replaced,
         }
         leadership {
             after_kill_9_the_other_replica_leads_within_the_lease_duration_plus_one_second,

@@ -83,8 +83,17 @@ async fn exercise(lab: &Lab) {
     });
     lab.apply(&policy);
     lab.kubectl(&["create", "serviceaccount", "e"]);
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "f-orders"},
+        "spec": {"selector": {"matchLabels": {"app": "f"}}, "minAvailable": 1},
+    });
+    lab.apply(&budget);
+    let with_standby = |name| site::site_with(name, &[("/spec/highAvailability", json!({"standbys": 1}))]);
     for name in ["a", "b", "c", "d", "e"] {
         lab.create(site::site(name)).await;
+    }
+    lab.create(with_standby("f")).await;
+    for name in ["a", "b", "c", "d", "e", "f"] {
         lab.reason(name, "NameTaken").await;
     }
     let slurm = json!({"configMapRef": {"name": "slurm"}});
@@ -92,11 +101,26 @@ async fn exercise(lab: &Lab) {
         .create(site::site_with("site", &[("/spec/slurm", slurm)]))
         .await;
     lab.reason("site", "RollingOut").await;
+    lab.create(with_standby("ha")).await;
+    until(
+        "a standby has taken over and its pod is marked",
+        SOON,
+        async || {
+            lab.run_pods().await;
+            lab.kubectl(&[
+                "get",
+                "pods",
+                "--output=jsonpath={.items[*].metadata.annotations}",
+            ])
+            .contains("pod-deletion-cost")
+        },
+    )
+    .await;
     for orphan in orphans(&site.metadata.uid.unwrap_or_default()) {
         lab.apply(&orphan);
     }
     until("what is no longer wanted is gone", SOON, async || {
-        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies";
+        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies,pdb";
         !lab.kubectl(&["get", kinds, "--output=name"]).contains("orphan")
     })
     .await;
@@ -128,6 +152,11 @@ fn orphans(uid: &str) -> Vec<Value> {
             "networking.k8s.io/v1",
             "NetworkPolicy",
             json!({"spec": {"podSelector": selector}}),
+        ),
+        (
+            "policy/v1",
+            "PodDisruptionBudget",
+            json!({"spec": {"selector": selector, "maxUnavailable": 1}}),
         ),
     ];
     let complete = |(version, kind, mut object): (&str, &str, Value)| {

@@ -33,7 +33,7 @@ pub(crate) async fn the_example_becomes_ready_and_waldur_sees_the_three_polling_
         assert_eq!(mode["state"], "Running", "{mode}");
         let (pod, _) = stage.pod_of(mode["name"].as_str().expect("a name"));
         assert_eq!(
-            mode["leader"],
+            mode["leader"]["name"],
             pod.as_str(),
             "the holder of the Lease is the pod: {mode}"
         );
@@ -185,7 +185,11 @@ pub(crate) async fn another_token_rolls_the_pods(stage: &Stage) {
     until_some("every mode has another pod", SLOW, async || {
         let site = stage.get(SITE, "siteagent/site");
         let modes = site["status"]["modes"].as_array().cloned().unwrap_or_default();
-        let other = |mode: &serde_json::Value| before.iter().all(|(pod, _)| mode["leader"] != pod.as_str());
+        let other = |mode: &serde_json::Value| {
+            before
+                .iter()
+                .all(|(pod, _)| mode["leader"]["name"] != pod.as_str())
+        };
         let running = |mode: &serde_json::Value| mode["state"] == "Running";
         (modes.len() == 3 && modes.iter().all(|mode| other(mode) && running(mode))).then_some(())
     })

@@ -4,6 +4,7 @@
 mod agents;
 mod operator;
 mod stage;
+mod standbys;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,6 +54,16 @@ fn main() -> ExitCode {
             a_pod_in_the_middle_of_an_order_finishes_it_before_it_stops,
             an_agent_that_is_killed_is_started_again_in_its_pod,
             another_token_rolls_the_pods,
+        }
+        standbys {
+            standbys_are_added_to_a_site_that_works_and_only_one_pod_works,
+            an_agent_that_is_killed_or_stopped_comes_back_in_its_pod,
+            after_its_supervisor_was_killed_the_pod_or_its_standby_works_on,
+            a_deleted_pod_hands_over_as_soon_as_it_has_ended,
+            a_pod_that_is_lost_without_a_word_is_replaced_within_the_lease_duration,
+            a_handover_that_is_asked_for_is_done_in_order,
+            a_rollout_costs_one_handover_because_the_leading_pod_goes_last,
+            without_standbys_again_one_pod_is_left_and_works,
         }
         operator {
             a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::{
     ByteString,
     api::{
-        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy},
+        apps::v1::{Deployment, DeploymentSpec},
         coordination::v1::Lease,
         core::v1::{PodTemplateSpec, Secret},
     },
@@ -19,6 +19,7 @@ use super::{
     network,
     pod::{PodContext, configuration},
     rbac,
+    standbys::Standbys,
     validate::{ValidMode, ValidSiteAgent},
 };
 use crate::engine::{
@@ -51,6 +52,8 @@ pub struct ModeOutline {
     pub config_hash: String,
     /// Pods wanted.
     pub desired: i32,
+    /// How many of them stand by.
+    pub standbys: Standbys,
 }
 
 /// Supervisors of another operator version that run now, by Deployment. They stay until the pods change anyway
@@ -171,8 +174,16 @@ impl ModeContext<'_> {
             lease: name.clone(),
             deployment: name,
             config_hash,
-            desired: i32::from(!self.valid.stopped),
+            desired: if self.valid.stopped {
+                0
+            } else {
+                1 + self.valid.standbys.count()
+            },
+            standbys: self.valid.standbys,
         };
+        if let Some(budget) = self.valid.standbys.budget(self.owner, &outline.deployment, slug) {
+            children.apply(&budget);
+        }
         children.apply(&self.deployment(mode, &outline, &config));
         outline
     }
@@ -186,6 +197,7 @@ impl ModeContext<'_> {
             labels.extend([tag.clone()]);
             metadata.labels.get_or_insert_default().extend([tag]);
         }
+        let selector = self.owner.selector(slug);
         let pod = PodContext {
             valid: self.valid,
             mode,
@@ -195,6 +207,7 @@ impl ModeContext<'_> {
             lease: &outline.lease,
             account: self.account,
             labels: &labels,
+            selector: &selector,
         };
         let template_hash = digest_of(&pod.template(""));
         let image = self.live.image_for(&outline.deployment, &template_hash);
@@ -204,14 +217,12 @@ impl ModeContext<'_> {
             metadata,
             spec: Some(DeploymentSpec {
                 replicas: Some(outline.desired),
-                // Never two at once: upstream's agents do not know of each other.
-                strategy: Some(DeploymentStrategy {
-                    type_: Some("Recreate".to_owned()),
-                    rolling_update: None,
-                }),
+                // Never two at once: upstream's agents do not know of each other. With standbys the Lease alone sees to
+                // it.
+                strategy: Some(self.valid.standbys.strategy()),
                 revision_history_limit: Some(2),
                 selector: LabelSelector {
-                    match_labels: Some(self.owner.selector(slug)),
+                    match_labels: Some(selector),
                     ..LabelSelector::default()
                 },
                 template,

@@ -5,7 +5,7 @@ use reeve_crds::{ModeState, ModeStatus, SiteAgentStatus, names};
 
 use super::{
     build::{ModeOutline, Outline},
-    pod::LEASE_SECONDS,
+    failover,
 };
 use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
 
@@ -13,7 +13,11 @@ use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed
 const LONGEST_MESSAGE: usize = 1024;
 
 /// The status of an object.
-pub(super) fn conclude(outline: &Outline, observed: &Observed) -> Conclusion<SiteAgentStatus> {
+pub(super) fn conclude(
+    outline: &Outline,
+    observed: &Observed,
+    before: Option<&SiteAgentStatus>,
+) -> Conclusion<SiteAgentStatus> {
     let modes: Vec<_> = outline
         .modes
         .iter()
@@ -30,12 +34,18 @@ pub(super) fn conclude(outline: &Outline, observed: &Observed) -> Conclusion<Sit
             message,
         ));
     }
+    let statuses: Vec<_> = modes.iter().map(|mode| mode.status(before)).collect();
+    let seen = modes
+        .iter()
+        .zip(&statuses)
+        .map(|(mode, status)| (mode.outline, mode.lease, status));
     Conclusion {
+        follow_up: failover::follow_up(seen, before),
         verdict: verdict(outline, &modes),
         conditions,
         status: SiteAgentStatus {
             ready_modes: Some(format!("{ready}/{}", modes.len())),
-            modes: modes.iter().map(ModeView::status).collect(),
+            modes: statuses,
             offerings: outline.offerings.clone(),
             ..SiteAgentStatus::default()
         },
@@ -55,7 +65,13 @@ fn verdict(outline: &Outline, modes: &[ModeView<'_>]) -> Verdict {
             }
         } else {
             let modes: Vec<_> = outline.modes.iter().map(|mode| mode.mode.slug()).collect();
-            let message = format!("{count} modes are running: {}", modes.join(", "));
+            let standbys: i32 = outline.modes.iter().map(|mode| mode.standbys.count()).sum();
+            let ready = match standbys {
+                0 => String::new(),
+                1 => "; 1 standby is ready".to_owned(),
+                n => format!("; {n} standbys are ready"),
+            };
+            let message = format!("{count} modes are running: {}{ready}", modes.join(", "));
             Verdict::Ready {
                 reason: names::REASON_SUCCEEDED,
                 message,
@@ -146,9 +162,7 @@ impl<'a> ModeView<'a> {
     }
 
     fn holder(&self) -> Option<&'a str> {
-        let holder = self.lease?.holder.as_deref()?;
-        // `<pod name>_<pod uid>`
-        Some(holder.split_once('_').map_or(holder, |(pod, _)| pod))
+        Some(failover::holder(self.lease?)?.0)
     }
 
     fn report(&self, annotation: &str) -> Option<&'a str> {
@@ -218,14 +232,34 @@ impl<'a> ModeView<'a> {
         let (mode, lease) = (self.outline.mode, &self.outline.lease);
         let (ready, desired) = (deployment.ready, deployment.desired);
         let count = format!("{mode}: {ready} of {desired} pods ready");
+        if let Some(missing) = self.missing_standby(deployment) {
+            return missing;
+        }
+        let expiry = self.outline.standbys.lease().duration;
         let message = match self.holder().filter(|_| self.is_staffed(deployment)) {
             Some(holder) => format!(
                 "{count}; Lease {lease} is held by pod {holder}: if that pod is gone, the new one takes over when the \
-                 Lease expires, {LEASE_SECONDS} s after its last renewal"
+                 Lease expires, {expiry} s after its last renewal"
             ),
             None => count,
         };
         Trouble::passing(names::REASON_ROLLING_OUT, message)
+    }
+
+    /// The agent runs and all pods are of the newest template, but one that is to stand by is not ready: not as the
+    /// spec says, though nobody has to wait for the agent.
+    fn missing_standby(&self, deployment: &DeploymentState) -> Option<Trouble> {
+        let (mode, standbys) = (self.outline.mode, self.outline.standbys.count());
+        let rolled_out = deployment.observed_generation >= deployment.generation
+            && deployment.updated == deployment.replicas
+            && deployment.replicas <= deployment.desired;
+        let pod = self
+            .holder()
+            .filter(|_| rolled_out && standbys > 0 && self.serves())?;
+        // The pod that leads counts among the ready ones.
+        let ready = (deployment.ready - 1).clamp(0, standbys);
+        let message = format!("{mode}: runs in pod {pod}; {ready} of {standbys} standbys ready");
+        Some(Trouble::passing(names::REASON_STANDBY_MISSING, message))
     }
 
     /// Whether every pod that there should be is there and of the newest template, ready or not.
@@ -255,17 +289,20 @@ impl<'a> ModeView<'a> {
         })
     }
 
-    fn status(&self) -> ModeStatus {
+    fn status(&self, before: Option<&SiteAgentStatus>) -> ModeStatus {
         let since = self
             .report(names::ANNOTATION_STATE_SINCE)
             .and_then(|time| time.parse().ok());
         let held = self.holder().is_some();
+        let before = failover::mode_of(before, self.outline);
         ModeStatus {
             name: self.outline.mode,
             config_hash: Some(self.outline.config_hash.clone()),
             desired: self.outline.desired,
             ready: self.deployment.map_or(0, |deployment| deployment.ready),
-            leader: self.holder().map(ToOwned::to_owned),
+            leader: self
+                .lease
+                .and_then(|lease| failover::leader(self.outline, lease, before)),
             state: self.state(),
             since: since.filter(|_| held).map(Time),
             restarts: self

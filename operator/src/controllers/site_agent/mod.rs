@@ -2,10 +2,12 @@
 
 mod build;
 mod conclude;
+mod failover;
 mod network;
 mod overrides;
 mod pod;
 mod rbac;
+mod standbys;
 mod validate;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -18,6 +20,7 @@ use crate::engine::{
 };
 
 pub use build::{LiveSupervisors, Outline};
+pub use standbys::Standbys;
 pub use validate::ValidSiteAgent;
 
 /// The kind.
@@ -67,8 +70,8 @@ impl Kind for SiteAgents {
         build::build(owner, &valid, live, settings)
     }
 
-    fn conclude(_: &SiteAgent, outline: &Outline, observed: &Observed) -> Conclusion<SiteAgentStatus> {
-        conclude::conclude(outline, observed)
+    fn conclude(object: &SiteAgent, outline: &Outline, observed: &Observed) -> Conclusion<SiteAgentStatus> {
+        conclude::conclude(outline, observed, object.status.as_ref())
     }
 }
 

@@ -7,7 +7,7 @@ use reeve_api_types::{
 use reeve_crds::{SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
-use super::{network::Network, overrides, pod::SLURM_CONF};
+use super::{network::Network, overrides, pod::SLURM_CONF, standbys::Standbys};
 use crate::engine::{self, Settings};
 
 /// A spec that has passed validation. Made by [`validate`] only.
@@ -17,6 +17,7 @@ pub struct ValidSiteAgent {
     pub(super) image: Image,
     pub(super) pull_secrets: Vec<LocalReference>,
     pub(super) stopped: bool,
+    pub(super) standbys: Standbys,
     pub(super) modes: Vec<ValidMode>,
     pub(super) overrides: Option<PodTemplateSpec>,
     pub(super) service_account: Option<String>,
@@ -86,6 +87,8 @@ pub(super) fn validate(
         &mut problems,
     )
     .flatten();
+    let standbys = Standbys::of(spec.high_availability, &root.field("highAvailability"));
+    let standbys = keep(standbys, &mut problems).unwrap_or_default();
     let network = keep(network(spec, &root.field("networkPolicy")), &mut problems).flatten();
     if spec.image.tag.is_none() && spec.image.digest.is_none() {
         let message = "set a tag or a digest: without one the image could be any version";
@@ -111,6 +114,7 @@ pub(super) fn validate(
                 image: spec.image.clone(),
                 pull_secrets: spec.image_pull_secrets.clone(),
                 stopped: spec.stopped,
+                standbys,
                 modes,
                 overrides,
                 service_account: spec.service_account_name.clone(),

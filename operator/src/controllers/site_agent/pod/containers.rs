@@ -10,7 +10,7 @@ use reeve_crds::names;
 use reeve_site_agent::{COMMAND, CONFIG_FILE, HEARTBEAT_FILE};
 
 use super::{
-    LEASE_SECONDS, PodContext, SUPERVISOR_PORT, SUPERVISOR_PORT_NAME,
+    PodContext, SUPERVISOR_PORT, SUPERVISOR_PORT_NAME,
     volumes::{API_ACCESS, SUPERVISOR_DIRECTORY, mount, mounts},
 };
 
@@ -73,7 +73,9 @@ impl PodContext<'_> {
     fn command(&self) -> Vec<String> {
         let supervisor = format!("{SUPERVISOR_DIRECTORY}/reeve-supervise");
         let grace = format!("{}s", self.grace());
-        let lease_duration = format!("{LEASE_SECONDS}s");
+        let times = self.valid.standbys.lease();
+        let [duration, deadline, retry] =
+            [times.duration, times.renew_deadline, times.retry_period].map(|seconds| format!("{seconds}s"));
         let port = format!("0.0.0.0:{SUPERVISOR_PORT}");
         let (token, ca) = (format!("{API_ACCESS}/token"), format!("{API_ACCESS}/ca.crt"));
         let mut command = words(&[
@@ -99,12 +101,15 @@ impl PodContext<'_> {
         ]));
         command.extend(words(&[
             "--lease-duration",
-            &lease_duration,
+            &duration,
             "--renew-deadline",
-            "240s",
+            &deadline,
             "--retry-period",
-            "15s",
+            &retry,
         ]));
+        if self.valid.standbys.any() {
+            command.push("--ready-as-candidate".to_owned());
+        }
         // Stable over restarts of the container, so that it goes on at once.
         command.extend(words(&["--identity", "$(POD_NAME)_$(POD_UID)"]));
         command.extend(words(&["--kube-token-file", &token, "--kube-ca-file", &ca]));

@@ -22,9 +22,6 @@ pub(super) use volumes::{SUPERVISOR_DIRECTORY, VOLUMES, mounts};
 pub(super) const SUPERVISOR_PORT: i32 = 8090;
 /// The name of that port; the probes find it by this.
 pub(super) const SUPERVISOR_PORT_NAME: &str = "supervisor";
-/// How long after its last renewal a Lease can be taken by another pod, in seconds. Long: an API server that is away
-/// for minutes ends no order that was begun.
-pub(super) const LEASE_SECONDS: u32 = 300;
 /// The key of SLURM's configuration in its `ConfigMap`.
 pub(super) const SLURM_CONF: &str = "slurm.conf";
 /// Keys of the configuration Secret; files of the same name.
@@ -52,6 +49,8 @@ pub(super) struct PodContext<'a> {
     pub account: &'a str,
     /// Labels of the pod.
     pub labels: &'a BTreeMap<String, String>,
+    /// Labels that select the mode's pods.
+    pub selector: &'a BTreeMap<String, String>,
 }
 
 /// The content of the configuration Secret.
@@ -84,21 +83,29 @@ impl PodContext<'_> {
             }),
             spec: Some(self.spec(supervisor)),
         };
-        for overrides in [&self.valid.overrides, &self.mode.overrides]
-            .into_iter()
-            .flatten()
-        {
+        for overrides in self.overrides() {
             template.merge_from(overrides.clone());
         }
+        if let Some(pod) = &mut template.spec {
+            self.valid.standbys.tolerate(pod);
+        }
         template
+    }
+
+    /// The user's overrides, in the order of merging.
+    fn overrides(&self) -> Vec<&PodTemplateSpec> {
+        [&self.valid.overrides, &self.mode.overrides]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// How long a pod may take to end, in seconds. The supervisor has to know what the kubelet will do, so an override
     /// counts here already.
     fn grace(&self) -> i64 {
-        [&self.mode.overrides, &self.valid.overrides]
+        self.overrides()
             .into_iter()
-            .flatten()
+            .rev()
             .find_map(|template| template.spec.as_ref()?.termination_grace_period_seconds)
             .unwrap_or(default_grace(self.mode.mode))
     }
@@ -127,6 +134,7 @@ impl PodContext<'_> {
             init_containers: Some(vec![self.installer(supervisor)]),
             containers: vec![self.agent()],
             volumes: Some(self.volumes()),
+            topology_spread_constraints: self.valid.standbys.spread(self.selector),
             ..PodSpec::default()
         }
     }
