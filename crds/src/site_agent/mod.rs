@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub use status::{ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
+pub use status::{ClaimStatus, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
 
 use crate::workload::{NetworkAccess, PodOverrides, Resources};
 
