@@ -14,7 +14,12 @@ const SKEW: Duration = Duration::from_mins(1);
 
 impl<K: Kind> Reconciler<K> {
     /// Whether nothing of the part runs, or can come to run, but with this configuration (none: nothing at all).
-    pub(super) async fn is_gone(&self, owner: &Owner, part: &str, config: Option<&str>) -> Result<bool, CallError> {
+    pub(super) async fn is_gone(
+        &self,
+        owner: &Owner,
+        part: &str,
+        config: Option<&str>,
+    ) -> Result<bool, CallError> {
         let observed = self.children.of(&owner.uid);
         let name = owner.child_name(&[part]);
         let settled = match (observed.deployment(&name), config) {

@@ -17,8 +17,8 @@ pub mod observed;
 pub mod plan;
 pub mod queue;
 pub mod reconcile;
-pub mod stake;
 pub mod refusals;
+pub mod stake;
 pub mod status;
 mod write_status;
 

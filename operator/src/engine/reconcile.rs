@@ -163,7 +163,7 @@ impl<K: Kind> Reconciler<K> {
             };
             record.input = Some(input(&restriction));
         }
-        if let Some(status) = before.as_mut().filter(|_| self.as_wanted(object, record)) {
+        if let Some(status) = before.as_mut().filter(|_| Self::as_wanted(object, record)) {
             self.let_go(&owner, record, status).await?;
         }
         let conclusion = self.conclusion(object, &owner, record, None);
@@ -200,7 +200,7 @@ impl<K: Kind> Reconciler<K> {
     }
 
     /// Whether the children are what the spec wants, as against what they were when it was last valid.
-    fn as_wanted(&self, object: &K::Object, record: &Record<K::Outline>) -> bool {
+    fn as_wanted(object: &K::Object, record: &Record<K::Outline>) -> bool {
         record.problems.is_empty() && !K::suspended(object)
     }
 
@@ -211,7 +211,7 @@ impl<K: Kind> Reconciler<K> {
         owner: &Owner,
         record: &mut Record<K::Outline>,
     ) -> Option<Restriction<K::Claim>> {
-        if !self.as_wanted(object, record) {
+        if !Self::as_wanted(object, record) {
             self.leave(&owner.uid);
             record.contention = None;
             return None;

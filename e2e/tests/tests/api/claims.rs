@@ -1,12 +1,12 @@
 //! One process per duty and offering, across objects and within one: who comes second waits, and starts only when the
 //! first one's pods are gone and their Lease is free.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use reeve_e2e_tests::{Lab, SOON, site, until};
 use serde_json::{Value, json};
 
@@ -24,7 +24,9 @@ async fn deployments(lab: &Lab, object: &str) -> Vec<String> {
     let of_object = ListParams::default().labels(&format!("app.kubernetes.io/instance={object}"));
     let found = lab.api::<Deployment>().list_metadata(&of_object).await;
     let found = found.expect("it can be listed").items;
-    let living = found.iter().filter(|child| child.metadata.deletion_timestamp.is_none());
+    let living = found
+        .iter()
+        .filter(|child| child.metadata.deletion_timestamp.is_none());
     living.map(ResourceExt::name_any).collect()
 }
 
@@ -54,7 +56,10 @@ async fn lease(lab: &Lab, name: &str, holder: Option<&str>) {
     let renewed = holder.map(|_| format!("{:.6}", Timestamp::now()));
     let spec = json!({"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 300});
     let patch = Patch::Merge(json!({"spec": spec}));
-    let patched = lab.api::<Lease>().patch(name, &PatchParams::default(), &patch).await;
+    let patched = lab
+        .api::<Lease>()
+        .patch(name, &PatchParams::default(), &patch)
+        .await;
     patched.unwrap_or_else(|error| panic!("Lease {name}: {error}"));
 }
 
@@ -68,7 +73,10 @@ pub(crate) async fn a_second_object_with_the_same_duties_is_refused_and_starts_w
 
     lab.create(sharing("second")).await;
     let status = lab.reason("second", "OfferingConflict").await;
-    assert!(status.is_true("Stalled") && !status.is_true("Available"), "{status:?}");
+    assert!(
+        status.is_true("Stalled") && !status.is_true("Available"),
+        "{status:?}"
+    );
     let expected = "orders of offering \"cluster-a\", membership of offering \"cluster-a\", report of offering \
                     \"cluster-a\": held by SiteAgent \"first\"; one object only";
     assert!(status.message().starts_with(expected), "{}", status.message());
@@ -103,10 +111,13 @@ pub(crate) async fn an_object_of_another_namespace_is_not_named(lab: &Lab) {
 
     let second = serde_json::from_value(sharing("second")).expect("an object");
     let sites = lab.sites_in(&other);
-    sites.create(&Default::default(), &second).await.expect("it can be created");
+    sites
+        .create(&PostParams::default(), &second)
+        .await
+        .expect("it can be created");
     let secret = serde_json::from_value(site::token("waldur")).expect("a Secret");
     kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(lab.client(), &other)
-        .create(&Default::default(), &secret)
+        .create(&PostParams::default(), &secret)
         .await
         .expect("it can be created");
     let mut message = String::new();
@@ -123,7 +134,9 @@ pub(crate) async fn an_object_of_another_namespace_is_not_named(lab: &Lab) {
     );
 }
 
-pub(crate) async fn of_two_created_at_once_one_serves_and_an_operator_killed_in_between_changes_nothing(lab: &Lab) {
+pub(crate) async fn of_two_created_at_once_one_serves_and_an_operator_killed_in_between_changes_nothing(
+    lab: &Lab,
+) {
     lab.create_secret(site::token("waldur")).await;
     lab.create(sharing("one")).await;
     lab.create(sharing("two")).await;
@@ -152,10 +165,17 @@ pub(crate) async fn of_two_created_at_once_one_serves_and_an_operator_killed_in_
         .into_keys()
         .filter(|(resource, _, name)| *resource == "deployments" && name.starts_with(refused))
         .count();
-    assert_eq!(twice, 0, "a Deployment of {refused} was made: {:?}", written.by_object());
+    assert_eq!(
+        twice,
+        0,
+        "a Deployment of {refused} was made: {:?}",
+        written.by_object()
+    );
 }
 
-pub(crate) async fn an_offering_that_turns_to_events_is_held_back_until_its_polling_agent_has_let_go(lab: &Lab) {
+pub(crate) async fn an_offering_that_turns_to_events_is_held_back_until_its_polling_agent_has_let_go(
+    lab: &Lab,
+) {
     lab.create_secret(site::token("waldur")).await;
     let _operator = lab.operator("first").lead().await;
     lab.create(site::site("site")).await;
@@ -175,9 +195,21 @@ pub(crate) async fn an_offering_that_turns_to_events_is_held_back_until_its_poll
     lab.settled(lab.mark()).await;
     let status = lab.status("site").await;
     assert_eq!(status.reason(), "HandingOver", "{status:?}");
-    assert!(status.message().contains("pods of mode orders"), "{}", status.message());
-    assert_eq!(orders_of(lab, "events").await, Value::Null, "somebody may still poll orders");
-    let kept = lab.api::<Lease>().get_opt("site-orders").await.expect("it can be read");
+    assert!(
+        status.message().contains("pods of mode orders"),
+        "{}",
+        status.message()
+    );
+    assert_eq!(
+        orders_of(lab, "events").await,
+        Value::Null,
+        "somebody may still poll orders"
+    );
+    let kept = lab
+        .api::<Lease>()
+        .get_opt("site-orders")
+        .await
+        .expect("it can be read");
     assert!(kept.is_some(), "the supervisor has to be able to release it");
 
     lease(lab, "site-orders", None).await;
@@ -186,7 +218,11 @@ pub(crate) async fn an_offering_that_turns_to_events_is_held_back_until_its_poll
     })
     .await;
     until("the Lease of the former mode is gone", SOON, async || {
-        lab.api::<Lease>().get_opt("site-orders").await.expect("it can be read").is_none()
+        lab.api::<Lease>()
+            .get_opt("site-orders")
+            .await
+            .expect("it can be read")
+            .is_none()
     })
     .await;
     serves(lab, "site").await;
@@ -194,9 +230,22 @@ pub(crate) async fn an_offering_that_turns_to_events_is_held_back_until_its_poll
 
 /// `order_processing_backend` in the newest configuration of a mode of `site`; null when it has none.
 async fn orders_of(lab: &Lab, mode: &str) -> Value {
-    let deployment = lab.api::<Deployment>().get(&format!("site-{mode}")).await.expect("it exists");
-    let template = deployment.spec.expect("it has a spec").template.spec.expect("it has pods");
-    let secret = template.volumes.into_iter().flatten().find_map(|volume| volume.secret?.secret_name);
+    let deployment = lab
+        .api::<Deployment>()
+        .get(&format!("site-{mode}"))
+        .await
+        .expect("it exists");
+    let template = deployment
+        .spec
+        .expect("it has a spec")
+        .template
+        .spec
+        .expect("it has pods");
+    let secret = template
+        .volumes
+        .into_iter()
+        .flatten()
+        .find_map(|volume| volume.secret?.secret_name);
     let secret = lab
         .api::<k8s_openapi::api::core::v1::Secret>()
         .get(&secret.expect("it mounts its configuration"))
@@ -219,10 +268,18 @@ pub(crate) async fn two_objects_exchange_their_offerings_without_ever_serving_on
     let offerings = |name| site::site(name)["spec"]["offerings"].take();
     lab.set("one", "offerings", offerings("two")).await;
     let status = lab.reason("one", "OfferingConflict").await;
-    assert!(status.message().contains("SiteAgent \"two\""), "{}", status.message());
+    assert!(
+        status.message().contains("SiteAgent \"two\""),
+        "{}",
+        status.message()
+    );
     lab.set("two", "offerings", offerings("one")).await;
     let status = lab.reason("two", "HandingOver").await;
-    assert!(status.message().contains("SiteAgent \"one\" is giving it up"), "{}", status.message());
+    assert!(
+        status.message().contains("SiteAgent \"one\" is giving it up"),
+        "{}",
+        status.message()
+    );
     lab.settled(lab.mark()).await;
     assert!(
         deployments(lab, "two").await.is_empty(),

@@ -176,16 +176,16 @@ impl PodIndex {
     fn remove(&self, owner: &str, name: &Name, last: Option<PodState>) {
         let now = Instant::now();
         let mut index = self.write();
-        let Some(owned) = index.get_mut(owner) else { return };
-        owned.ghosts.retain(|ghost| ghost.until > now);
-        let known = owned.pods.remove(name);
+        let Some(its) = index.get_mut(owner) else { return };
+        its.ghosts.retain(|ghost| ghost.until > now);
+        let known = its.pods.remove(name);
         if let Some(state) = last.or(known).filter(|state| state.assigned && !state.ended) {
-            owned.ghosts.push(Ghost {
+            its.ghosts.push(Ghost {
                 state,
                 until: now + AFTERLIFE,
             });
         }
-        if owned.pods.is_empty() && owned.ghosts.is_empty() {
+        if its.pods.is_empty() && its.ghosts.is_empty() {
             index.remove(owner);
         }
     }

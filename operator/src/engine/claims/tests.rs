@@ -26,7 +26,7 @@ fn member(object: usize, life: usize, generation: i64, bids: &BTreeMap<u8, usize
     Member {
         key: key(object),
         seniority: Seniority::new(
-            jiff::Timestamp::from_second((object / 2) as i64).ok(),
+            jiff::Timestamp::from_second(i64::try_from(object / 2).unwrap_or_default()).ok(),
             &uid(object, life),
         ),
         generation,
@@ -270,7 +270,7 @@ proptest! {
             index.claim(&uid(object, 0), true);
             queue.extend(index.woken().iter().filter_map(|woken| (0..4).find(|number| key(*number) == *woken)));
         }
-        for object in 0..4 {
+        for (object, _) in bids.iter().enumerate() {
             for claim in index.held(&uid(object, 0)).keys() {
                 prop_assert!(bids[..object].iter().all(|older| !older.contains_key(claim)));
             }
