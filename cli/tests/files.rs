@@ -243,7 +243,7 @@ fn two_objects_with_the_same_duty_of_an_offering_are_told_wherever_they_stand() 
         .replace("{name: site, namespace: hpc}", "{name: other}")
         .replace(
             "11111111-1111-4111-8111-111111111111",
-            "11111111111141118111111111111111",
+            "'11111111111141118111111111111111'",
         );
     assert_ne!(other, site, "the fixture changed");
     let output = run(
@@ -251,7 +251,7 @@ fn two_objects_with_the_same_duty_of_an_offering_are_told_wherever_they_stand() 
         other.as_bytes(),
     );
     assert_eq!(code(&output), 1, "{}", err(&output));
-    let said = "-: SiteAgent elsewhere/other: spec.offerings[0].uuid: SiteAgent hpc/site has report of this \
+    let said = "<stdin>: SiteAgent elsewhere/other: spec.offerings[0].uuid: SiteAgent hpc/site has report of this \
                 offering too: one object only may have a duty of an offering; remove it from one of the two";
     assert_eq!(out(&output).trim(), said);
     let alone = run(&["validate", "-f", "-", "-n", "elsewhere"], other.as_bytes());

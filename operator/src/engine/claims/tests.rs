@@ -261,8 +261,8 @@ proptest! {
         bids in vec(proptest::collection::btree_map(0_u8..3, 0_usize..2, 0..3), 4),
     ) {
         let mut index = Index::default();
-        for object in 0..4 {
-            index.note(&uid(object, 0), member(object, 0, 1, &bids[object]));
+        for (object, bids) in bids.iter().enumerate() {
+            index.note(&uid(object, 0), member(object, 0, 1, bids));
         }
         let mut queue: Vec<usize> = order.to_vec();
         while !queue.is_empty() {
