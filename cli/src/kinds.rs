@@ -4,7 +4,7 @@ use kube::{Resource, api::ApiResource};
 use reeve_api_types::{FieldPath, Problem, Reason};
 use reeve_crds::{Offline, SiteAgent, definitions, names};
 use reeve_operator::{
-    controllers::site_agent::SiteAgents,
+    controllers::site_agent::{SiteAgents, conflicts},
     engine::{Kind, Owner, Settings},
 };
 use serde_json::Value;
@@ -22,6 +22,7 @@ pub(crate) static KINDS: [Row; 1] = [Row {
         let object = serde_json::from_value::<SiteAgent>(object.clone());
         object.map_or_else(|_| Vec::new(), |object| object.spec.site.remarks(&whole()))
     },
+    conflicts: conflicts_of_site_agents,
     resource: ApiResource::erase::<SiteAgent>,
     children: children::<SiteAgents>,
 }];
@@ -33,12 +34,16 @@ pub(crate) struct Row {
     /// What of its status is shown below the conditions.
     pub(crate) sections: fn(&Value, jiff::Timestamp) -> Vec<Section>,
     remarks: fn(&Value) -> Vec<Problem>,
+    conflicts: ConflictsAmong,
     resource: fn(&()) -> ApiResource,
     children: ChildrenOf,
 }
 
 /// The children of an object with its defaults filled in, or what is wrong with it.
 type ChildrenOf = fn(&Value, &Sources, &Settings) -> Result<Vec<Value>, Vec<Problem>>;
+
+/// What several objects with their defaults filled in ask for although only one can have it, by their index.
+type ConflictsAmong = fn(&[(usize, Value)]) -> Vec<(usize, Problem)>;
 
 impl Row {
     /// Where its objects are in the API.
@@ -99,6 +104,23 @@ impl Checker {
         (object.kind.remarks)(&offline.defaulted(object.value.clone()))
     }
 
+    /// What several of `objects` ask for although only one can have it: for each later one its problems.
+    pub(crate) fn conflicts<'a>(&mut self, objects: &'a [Object]) -> Vec<(&'a Object, Problem)> {
+        let mut found = Vec::new();
+        for row in &KINDS {
+            let of_kind = objects
+                .iter()
+                .enumerate()
+                .filter(|(_, object)| object.kind.name == row.name);
+            let values: Vec<_> = of_kind
+                .map(|(index, object)| (index, self.offline(row).defaulted(object.value.clone())))
+                .collect();
+            let conflicts = (row.conflicts)(&values).into_iter();
+            found.extend(conflicts.map(|(index, problem)| (&objects[index], problem)));
+        }
+        found
+    }
+
     /// The children of `object`, or everything that is wrong with it: by schema, by the definition's rules, and by
     /// the kind's own.
     pub(crate) fn children(
@@ -140,6 +162,15 @@ impl Checker {
             });
         &self.prepared[index].1
     }
+}
+
+fn conflicts_of_site_agents(objects: &[(usize, Value)]) -> Vec<(usize, Problem)> {
+    let readable = |(index, object): &(usize, Value)| {
+        let object = serde_json::from_value::<SiteAgent>(object.clone());
+        Some((*index, object.ok()?))
+    };
+    let objects: Vec<_> = objects.iter().filter_map(readable).collect();
+    conflicts(objects.iter().map(|(index, object)| (*index, object)))
 }
 
 /// The path of what is wrong with an object that cannot be read at all.

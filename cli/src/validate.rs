@@ -70,6 +70,8 @@ fn check(arguments: &Validate, namespace: &str) -> Result<Report, Error> {
             .unwrap_or_default();
         problems.extend(found.into_iter().map(of_object));
     }
+    let conflicts = checker.conflicts(&input.objects).into_iter();
+    problems.extend(conflicts.map(|(object, problem)| Finding::new(object.origin.clone(), problem)));
     findings::sort(&mut problems);
     findings::sort(&mut remarks);
     let elsewhere =

@@ -235,3 +235,25 @@ fn kubectl_gets_its_candidates_from_a_link() {
         .expect("the binary runs");
     assert_eq!((code(&output), out(&output)), (0, "suspend\n:4\n"));
 }
+
+#[test]
+fn two_objects_with_the_same_duty_of_an_offering_are_told_wherever_they_stand() {
+    let site = include_str!("fixtures/site-alone.yaml");
+    let other = site
+        .replace("{name: site, namespace: hpc}", "{name: other}")
+        .replace(
+            "11111111-1111-4111-8111-111111111111",
+            "'11111111111141118111111111111111'",
+        );
+    assert_ne!(other, site, "the fixture changed");
+    let output = run(
+        &["validate", "-f", "site.yaml", "-f", "-", "-n", "elsewhere"],
+        other.as_bytes(),
+    );
+    assert_eq!(code(&output), 1, "{}", err(&output));
+    let said = "<stdin>: SiteAgent elsewhere/other: spec.offerings[0].uuid: SiteAgent hpc/site has report of this \
+                offering too: one object only may have a duty of an offering; remove it from one of the two";
+    assert_eq!(out(&output).trim(), said);
+    let alone = run(&["validate", "-f", "-", "-n", "elsewhere"], other.as_bytes());
+    assert_eq!(code(&alone), 0, "{}", err(&alone));
+}

@@ -13,7 +13,7 @@ pub use definition::{definitions, schema};
 pub use generated::{GeneratedFile, generated, yaml};
 pub use offline::Offline;
 pub use site_agent::{
-    HighAvailability, Leader, MOST_STANDBYS, ModeSettings, ModeState, ModeStatus, Modes, OfferingStatus,
-    SiteAgent, SiteAgentSpec, SiteAgentStatus, Slurm,
+    ClaimStatus, HighAvailability, Leader, MOST_STANDBYS, ModeSettings, ModeState, ModeStatus, Modes,
+    OfferingStatus, SiteAgent, SiteAgentSpec, SiteAgentStatus, Slurm,
 };
 pub use workload::{NetworkAccess, PodOverrides, Resources};

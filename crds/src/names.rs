@@ -130,6 +130,8 @@ table! {
     REASON_INVALID_CONTENT = "InvalidContent";
     /// Another object already serves this duty of this offering.
     REASON_OFFERING_CONFLICT = "OfferingConflict";
+    /// A duty of an offering waits until the pods that had it have ended.
+    REASON_HANDING_OVER = "HandingOver";
     /// The API server refused a child; the message holds its words.
     REASON_APPLY_FAILED = "ApplyFailed";
     /// A child of that name belongs to somebody else.

@@ -2,6 +2,7 @@
 //! configuration that each of them reads. Pure: no Kubernetes, no I/O.
 
 mod api_url;
+mod claims;
 #[cfg(test)]
 mod fixture;
 mod import;

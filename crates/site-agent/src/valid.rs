@@ -1,6 +1,6 @@
 //! A site that can only be right: made by validation and nothing else.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use reeve_api_types::{FieldPath, SecretText};
 use serde_json::{Map, Value};
@@ -36,6 +36,7 @@ pub struct ValidOffering {
     uuid: String,
     pub(crate) connection: Connection,
     pub(crate) settings: Map<String, Value>,
+    pub(crate) withheld: BTreeSet<Duty>,
 }
 
 /// How an offering reaches Waldur.
@@ -69,7 +70,7 @@ pub(crate) enum Auth {
 /// A duty that exactly one process in the world may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Claim {
-    /// Waldur's URL, the same text for all URLs of the same API.
+    /// Host and path of Waldur's URL, the same text for all URLs of the same API.
     pub url: String,
     /// The offering's UUID, 32 lower-case digits.
     pub uuid: String,
@@ -126,7 +127,7 @@ impl ValidSite {
     pub fn offerings(&self, mode: Mode) -> impl Iterator<Item = &ValidOffering> {
         self.offerings
             .iter()
-            .filter(move |offering| mode.serves(&offering.spec))
+            .filter(move |offering| offering.is_served_by(mode))
     }
 
     /// Every duty of every offering.
@@ -172,6 +173,7 @@ impl ValidOffering {
             uuid,
             connection,
             settings,
+            withheld: BTreeSet::new(),
         }
     }
 
@@ -192,22 +194,12 @@ impl ValidOffering {
 
     /// The modes that serve it.
     pub fn modes(&self) -> impl Iterator<Item = Mode> {
-        Mode::ALL.into_iter().filter(|mode| mode.serves(&self.spec))
+        Mode::ALL.into_iter().filter(|mode| self.is_served_by(*mode))
     }
 
     /// Its duties.
     pub fn claims(&self) -> impl Iterator<Item = Claim> {
-        Duty::ALL.into_iter().filter_map(|duty| {
-            let mode = duty.mode(&self.spec)?;
-            let (url, uuid) = (self.connection.url.identity().to_owned(), self.uuid.clone());
-            Some(Claim {
-                url,
-                uuid,
-                duty,
-                mode,
-                offering: self.spec.name.clone(),
-            })
-        })
+        crate::claims::claims(&self.spec, &self.connection.url, &self.uuid).into_iter()
     }
 
     pub(crate) fn path(&self) -> &FieldPath {

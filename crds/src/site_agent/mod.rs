@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub use high_availability::{HighAvailability, MOST_STANDBYS};
-pub use status::{Leader, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
+pub use status::{ClaimStatus, Leader, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
 
 use crate::workload::{NetworkAccess, PodOverrides, Resources};
 

@@ -28,6 +28,11 @@ pub struct SiteAgentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub offerings: Vec<OfferingStatus>,
+    /// The duties that the pods of this object may be doing, and no other object's; written before they start, and
+    /// until they are seen gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub claims: Option<Vec<ClaimStatus>>,
     /// The value of the annotation `reeve.dev/reconcile` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
@@ -120,6 +125,27 @@ impl std::str::FromStr for ModeState {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a state of the supervisor; upgrade the operator before the agents image")]
 pub struct UnknownState(String);
+
+/// Duties of an offering that an object holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimStatus {
+    /// Host and path of Waldur's URL.
+    #[schemars(length(max = 2048))]
+    pub url: String,
+    /// UUID of the offering, 32 lower-case hexadecimal digits.
+    #[schemars(length(max = 32))]
+    pub uuid: String,
+    /// The mode that has its orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orders: Option<Mode>,
+    /// The mode that has its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<Mode>,
+    /// The mode that reports its usage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Mode>,
+}
 
 /// Which modes serve an offering.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! The objects that tests create: a small `SiteAgent` with three modes, and the Secret that it names.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde_json::{Value, json};
 
 /// The value of every token in these tests; it must never show up anywhere but in Secrets.
@@ -15,6 +17,14 @@ pub fn token(name: &str) -> Value {
     })
 }
 
+/// The UUID of an offering of the object `name`: each object has its own, since only one may serve an offering.
+fn uuid(name: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    let digits = format!("{:016x}", hasher.finish());
+    format!("{}-{}-4111-8111-{}", &digits[..8], &digits[8..12], &digits[4..])
+}
+
 /// A `SiteAgent` with one offering in three modes, whose token is in the Secret `waldur`.
 pub fn site(name: &str) -> Value {
     json!({
@@ -28,7 +38,7 @@ pub fn site(name: &str) -> Value {
             },
             "offerings": [{
                 "name": "cluster-a",
-                "uuid": "11111111-1111-4111-8111-111111111111",
+                "uuid": uuid(name),
                 "backend": {"type": "slurm", "orders": "slurm", "membership": "slurm", "reporting": "slurm"},
                 "settings": {
                     "default_account": "root", "customer_prefix": "hpc_", "project_prefix": "hpc_",

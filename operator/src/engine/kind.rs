@@ -1,7 +1,7 @@
 //! What a kind must say to be reconciled: the five steps as a trait, with a type for each step's result, so
 //! that none can be skipped.
 
-use std::hash::Hash;
+use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as MetaCondition;
 use kube::{Resource, core::NamespaceResourceScope};
@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     child::{Children, Owner},
+    claims::{Bid, Holdings, Restriction},
     dereference::{Content, Reference},
     observed::Observed,
     status::{Condition, Verdict},
@@ -158,6 +159,25 @@ pub trait Kind: Send + Sync + 'static {
 
     /// Reads it off the live children.
     fn live(observed: &Observed, settings: &Settings) -> Self::Live;
+
+    /// What only one process may do at a time, whatever object it belongs to.
+    type Claim: Ord + Hash + Clone + Debug + Send + Sync + 'static;
+
+    /// What the spec asks for. An object that is not valid asks in vain, so nothing is checked here.
+    fn bids(object: &Self::Object) -> Vec<Bid<Self::Claim>>;
+
+    /// `status.claims`; `None` when it was never written.
+    fn held(status: &Self::Status) -> Option<Holdings<Self::Claim>>;
+
+    /// Sets `status.claims`.
+    fn set_held(status: &mut Self::Status, held: &Holdings<Self::Claim>);
+
+    /// Takes out of a valid spec what others have, so that `build` makes no pod for it.
+    fn restrict(valid: &mut Self::Valid, to: Restriction<Self::Claim>);
+
+    /// Digest of the configuration that the pods of each part are to run with, as in their annotation
+    /// `reeve.dev/config-hash`.
+    fn configurations(outline: &Self::Outline) -> BTreeMap<String, String>;
 
     /// Step 3: every object wanted, complete.
     fn build(

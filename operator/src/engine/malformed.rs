@@ -49,10 +49,15 @@ impl<K: Kind> Reconciler<K> {
             self.problems_of_malformed(key, &invalid.error).await?
         };
         let verdict = Verdict::of_problems(&problems);
+        let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
+        let mut status = K::Status::default();
+        // Its agents run on.
+        self.leave(uid);
+        self.show_claims(uid, &mut status);
         let conclusion = Conclusion {
             verdict,
             conditions: Vec::new(),
-            status: K::Status::default(),
+            status,
             follow_up: FollowUp::default(),
         };
         let at = Circumstances {

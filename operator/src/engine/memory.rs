@@ -15,6 +15,7 @@ use super::{
     dereference::Version,
     observed::{ChildState, Observed},
     plan::orphans,
+    status::Verdict,
 };
 
 /// A number that changes with the value. Stable within one process only.
@@ -72,6 +73,8 @@ pub struct Record<O> {
     pub problems: Vec<Problem>,
     /// What `conclude` needs of the last valid spec.
     pub outline: Option<O>,
+    /// What it means that others have what the object asks for.
+    pub contention: Option<Verdict>,
     /// The children that are to exist.
     pub wanted: BTreeSet<ChildKey>,
     /// The children as of their last apply.
@@ -87,6 +90,7 @@ impl<O> Record<O> {
             references: Vec::new(),
             problems: Vec::new(),
             outline: None,
+            contention: None,
             wanted: BTreeSet::new(),
             applied: BTreeMap::new(),
         }

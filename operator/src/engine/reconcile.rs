@@ -10,9 +10,10 @@ use reeve_crds::names;
 use super::{
     ObjectKey,
     apply::Applier,
-    cache::{ChildIndex, Entry, Interest, Objects, ReferenceId},
+    cache::{ChildIndex, Entry, Interest, Objects, PodIndex, ReferenceId},
     calls::{CallError, Calls},
     child::Owner,
+    claims::Restriction,
     dereference::{Fetched, Version, dereference, merge},
     kind::{Conclusion, FollowUp, Kind, KindStatus, Settings},
     memory::{Memory, Record, digest},
@@ -20,6 +21,7 @@ use super::{
     observed::Observed,
     plan::plan,
     refusals::ApplyError,
+    stake::Claims,
     status::{Circumstances, Condition, Verdict, assemble, begin},
 };
 
@@ -59,6 +61,12 @@ pub struct Reconciler<K: Kind> {
     pub objects: Arc<Objects<K::Object>>,
     /// Their children, as watched.
     pub children: Arc<ChildIndex>,
+    /// The pods of their children, as watched.
+    pub pods: Arc<PodIndex>,
+    /// What they hold for themselves alone.
+    pub claims: Claims<K::Claim>,
+    /// The namespaces that are watched; `None` is all.
+    pub scopes: Vec<Option<String>>,
     /// What they refer to.
     pub interest: Arc<Interest>,
     /// Where outcomes are announced.
@@ -84,6 +92,7 @@ impl<K: Kind> Reconciler<K> {
 
     /// One pass.
     pub async fn pass(&self, key: &ObjectKey) -> Result<(), PassError> {
+        self.bury(key).await?;
         match self.objects.get(key) {
             Some(entry) if entry.meta().deletion_timestamp.is_none() => {
                 let uid = entry.meta().uid.clone().unwrap_or_default();
@@ -124,21 +133,38 @@ impl<K: Kind> Reconciler<K> {
         }
         let observed = self.children.of(&owner.uid);
         let live = K::live(&observed, &self.settings);
-        let input = digest(&(object.meta().generation, token, &self.settings, &live));
+        let input = |restriction: &Option<Restriction<K::Claim>>| {
+            digest(&(
+                object.meta().generation,
+                token,
+                &self.settings,
+                &live,
+                restriction,
+            ))
+        };
+        let restriction = record.input.and_then(|_| self.stake(object, &owner, record));
         let mut before = K::status(object).cloned();
-        if !record.settled(input, &observed) || self.references_changed(record) {
+        if !record.settled(input(&restriction), &observed) || self.references_changed(record) {
             record.input = None;
-            before = Some(self.begin(key, object, before).await?);
-            if let Err(error) = self.rebuild(key, object, &owner, &live, record).await {
-                if let Some((reason, message)) = error.refusal() {
-                    let verdict = Verdict::Waiting { reason, message };
-                    let conclusion = self.conclusion(object, &owner, record, Some(verdict));
-                    self.conclude(key, object, before.as_ref(), conclusion, handled)
-                        .await?;
+            let mut begun = self.begin(key, object, before).await?;
+            let rebuilt = self.rebuild(key, object, &owner, &live, record, &mut begun).await;
+            before = Some(begun);
+            let restriction = match rebuilt {
+                Ok(restriction) => restriction,
+                Err(error) => {
+                    if let Some((reason, message)) = error.refusal() {
+                        let verdict = Verdict::Waiting { reason, message };
+                        let conclusion = self.conclusion(object, &owner, record, Some(verdict));
+                        self.conclude(key, object, before.as_ref(), conclusion, handled)
+                            .await?;
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
-            record.input = Some(input);
+            };
+            record.input = Some(input(&restriction));
+        }
+        if let Some(status) = before.as_mut().filter(|_| Self::as_wanted(object, record)) {
+            self.let_go(&owner, record, status).await?;
         }
         let conclusion = self.conclusion(object, &owner, record, None);
         self.conclude(key, object, before.as_ref(), conclusion, token)
@@ -173,7 +199,29 @@ impl<K: Kind> Reconciler<K> {
         }
     }
 
-    /// Steps 1 to 4.
+    /// Whether the children are what the spec wants, as against what they were when it was last valid.
+    fn as_wanted(object: &K::Object, record: &Record<K::Outline>) -> bool {
+        record.problems.is_empty() && !K::suspended(object)
+    }
+
+    /// Claims what a valid spec asks for; answers what it has to do without. Nothing for one that is left as it is.
+    fn stake(
+        &self,
+        object: &K::Object,
+        owner: &Owner,
+        record: &mut Record<K::Outline>,
+    ) -> Option<Restriction<K::Claim>> {
+        if !Self::as_wanted(object, record) {
+            self.leave(&owner.uid);
+            record.contention = None;
+            return None;
+        }
+        let standing = self.claim(&owner.uid);
+        record.contention = standing.verdict(&owner.kind, &owner.namespace);
+        Some(Restriction::from(&standing))
+    }
+
+    /// Steps 1 to 4. Answers what others have of what the object asks for.
     async fn rebuild(
         &self,
         key: &ObjectKey,
@@ -181,7 +229,8 @@ impl<K: Kind> Reconciler<K> {
         owner: &Owner,
         live: &K::Live,
         record: &mut Record<K::Outline>,
-    ) -> Result<(), PassError> {
+        status: &mut K::Status,
+    ) -> Result<Option<Restriction<K::Claim>>, PassError> {
         let references = merge(K::references(object));
         let ids = references.iter().map(|reference| ReferenceId {
             kind: reference.kind,
@@ -201,21 +250,26 @@ impl<K: Kind> Reconciler<K> {
             (id, version)
         });
         record.references = read.collect();
-        let valid = match K::validate(object, &content, &self.settings, &FieldPath::new("spec")) {
+        let mut valid = match K::validate(object, &content, &self.settings, &FieldPath::new("spec")) {
             Ok(valid) => valid,
             Err(problems) => {
                 record.problems = problems;
-                return Ok(());
+                return Ok(self.stake(object, owner, record));
             }
         };
         record.problems.clear();
+        let restriction = self.stake(object, owner, record);
+        if let Some(restriction) = restriction.clone() {
+            self.write_claims(owner, status).await?;
+            K::restrict(&mut valid, restriction);
+        }
         let built = K::build(owner, valid, live, &self.settings);
         record.outline = Some(built.outline);
         if K::suspended(object) {
             // What is held back is found again when the suspension ends: that is a new generation.
             record.wanted = self.children.of(&owner.uid).0.into_keys().collect();
             record.applied = BTreeMap::new();
-            return Ok(());
+            return Ok(restriction);
         }
         record.wanted = built.children.keys();
         record.applied.retain(|key, _| record.wanted.contains(key));
@@ -228,7 +282,7 @@ impl<K: Kind> Reconciler<K> {
             owner,
         };
         applier.carry_out(&plan, &mut record.applied).await?;
-        Ok(())
+        Ok(restriction)
     }
 
     /// Step 5, pure but for reading the cache.
@@ -258,7 +312,13 @@ impl<K: Kind> Reconciler<K> {
             },
         };
         conclusion.conditions.push(valid);
-        if let Some(verdict) = verdict.or(invalid.then_some(found)) {
+        self.show_claims(&owner.uid, &mut conclusion.status);
+        let contention = record.contention.clone().filter(|contention| {
+            // What hinders the pods says more than what they wait for.
+            matches!(contention, Verdict::Stalled { .. })
+                || !matches!(conclusion.verdict, Verdict::Waiting { .. })
+        });
+        if let Some(verdict) = verdict.or(invalid.then_some(found)).or(contention) {
             conclusion.verdict = verdict;
         }
         conclusion

@@ -31,13 +31,14 @@ use crate::{
     engine::{
         Kind, Reconciler,
         cache::{
-            ChildFeed, ChildIndex, Guarded, Interest, ObjectFeed, Objects, Observable, ReferenceFeed,
-            SlimDeployment, SlimLease, SlimReplicaSet,
+            ChildFeed, ChildIndex, Guarded, Interest, ObjectFeed, Objects, Observable, PodFeed, PodIndex,
+            ReferenceFeed, SlimDeployment, SlimLease, SlimPod, SlimReplicaSet,
         },
         calls::{Calls, Fence, Rest},
         memory::Memory,
         notices::Notices,
         queue::Queue,
+        stake::Claims,
     },
     flags::Flags,
 };
@@ -50,6 +51,7 @@ struct Manager {
     rest: Arc<Rest>,
     fence: Arc<Fence>,
     children: Arc<ChildIndex>,
+    pods: Arc<PodIndex>,
     controllers: Vec<Arc<dyn Controlled>>,
     scopes: Vec<Option<String>>,
 }
@@ -73,6 +75,7 @@ pub async fn run(flags: &Flags, telemetry: &Telemetry, shutdown: CancellationTok
         metrics: metrics.clone(),
         health: health.clone(),
         children: Arc::default(),
+        pods: Arc::default(),
         controllers: Vec::new(),
         scopes: flags.scopes(),
     };
@@ -87,6 +90,7 @@ pub async fn run(flags: &Flags, telemetry: &Telemetry, shutdown: CancellationTok
         .context("--admin-address")?;
     manager.control::<SiteAgents>(flags, &identity);
     manager.watch_children();
+    manager.watch_pods();
     manager.watch_references();
     let scopes = manager.scopes.iter().flatten().cloned().collect::<Vec<_>>();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, namespaces = ?scopes, "started");
@@ -110,6 +114,9 @@ impl Manager {
                 settings: flags.settings(),
                 objects: objects.clone(),
                 children: self.children.clone(),
+                pods: self.pods.clone(),
+                claims: Claims::default(),
+                scopes: self.scopes.clone(),
                 interest: Arc::<Interest>::default(),
                 notices: Notices::new(self.client.clone(), identity, move |count| {
                     metrics.failed_over(count);
@@ -124,7 +131,7 @@ impl Manager {
             let wake = controller.clone();
             self.watch::<Guarded<K::Object>>(scope.as_deref(), watcher::Config::default(), move |event| {
                 for key in feed.event(event) {
-                    wake.queue.add(key);
+                    wake.note(key);
                 }
             });
         }
@@ -165,6 +172,20 @@ impl Manager {
                     }
                 },
             );
+        }
+    }
+
+    fn watch_pods(&self) {
+        let ours = format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGED_BY);
+        for scope in self.scopes.clone() {
+            let mut feed = PodFeed::new(self.pods.clone());
+            let controllers = self.controllers.clone();
+            let config = watcher::Config::default().labels(&ours);
+            self.watch::<SlimPod>(scope.as_deref(), config, move |event| {
+                for uid in feed.event(&event) {
+                    wake_owner(&controllers, &uid);
+                }
+            });
         }
     }
 

@@ -58,7 +58,9 @@ pub trait Controlled: Send + Sync {
 
 impl<K: Kind> Controlled for Controller<K> {
     fn wake_owner(&self, uid: &str) {
-        if let Some(key) = self.reconciler.objects.key_of(uid) {
+        let reconciler = &self.reconciler;
+        let key = reconciler.objects.key_of(uid);
+        if let Some(key) = key.or_else(|| reconciler.claims.key_of(uid)) {
             self.queue.add(key);
         }
     }
@@ -95,7 +97,9 @@ enum Failure {
 
 impl<K: Kind> Controller<K> {
     async fn run(self: Arc<Self>, limits: Limits, revoked: CancellationToken, draining: CancellationToken) {
-        self.begin_term();
+        if !self.begin_term(&revoked, &draining).await {
+            return;
+        }
         let limit = limits.concurrent.get() as usize;
         let mut passes = JoinSet::new();
         loop {
@@ -126,12 +130,42 @@ impl<K: Kind> Controller<K> {
     }
 
     /// Another replica may have written since our last term: nothing remembered counts, every object is looked at.
-    fn begin_term(&self) {
+    /// False when the term ended meanwhile.
+    async fn begin_term(&self, revoked: &CancellationToken, draining: &CancellationToken) -> bool {
         self.queue.clear();
-        self.reconciler.memory.clear();
+        let mut failures = 0;
+        while let Err(error) = tokio::select! {
+            begun = self.reconciler.begin_term() => begun,
+            () = revoked.cancelled() => return false,
+            () = draining.cancelled() => return false,
+        } {
+            failures += 1;
+            let wait = Backoff::WATCH.after(failures, digest(K::SLUG));
+            tracing::warn!(%error, ?wait, "the term cannot begin; it will be tried again");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = revoked.cancelled() => return false,
+                () = draining.cancelled() => return false,
+            }
+        }
         for key in self.reconciler.objects.keys() {
             self.queue.add(key);
         }
+        self.wake_all();
+        true
+    }
+
+    fn wake_all(&self) {
+        for key in self.reconciler.claims.woken() {
+            self.queue.add(key);
+        }
+    }
+
+    /// The watch told of this object.
+    pub fn note(&self, key: ObjectKey) {
+        self.reconciler.note(&key);
+        self.queue.add(key);
+        self.wake_all();
     }
 
     async fn pass(self: Arc<Self>, key: ObjectKey, limit: Duration) -> Ended {
@@ -164,11 +198,18 @@ impl<K: Kind> Controller<K> {
             Some(_) => PassResult::Error,
         };
         self.metrics.pass(K::SLUG, result, took);
+        let (woken, again) = self.reconciler.claims.after(&key, failure.is_some());
         match failure {
             None => self.queue.succeed(&key),
             Some(failure) => self.retry(&key, &failure),
         }
         self.queue.done(&key);
+        for key in woken {
+            self.queue.add(key);
+        }
+        if let Some(wait) = again {
+            self.queue.add_after(key, wait);
+        }
     }
 
     fn retry(&self, key: &ObjectKey, failure: &Failure) {

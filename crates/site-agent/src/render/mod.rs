@@ -137,7 +137,8 @@ fn render_offering(offering: &ValidOffering, mode: Mode) -> upstream::Offering {
     };
     // The events mode reconciles members of every offering with a membership backend, also where they are polled by
     // another process (1.0.7, `event_processing/utils.py`): it must not see that backend then.
-    let polled = mode == Mode::Events && Duty::Membership.mode(spec) != Some(Mode::Events);
+    let polled = mode == Mode::Events && Duty::Membership.mode(spec) != Some(Mode::Events)
+        || offering.is_withheld(Duty::Membership, mode);
     let events = &spec.events;
     upstream::Offering {
         name: spec.name.clone(),
@@ -163,7 +164,11 @@ fn render_offering(offering: &ValidOffering, mode: Mode) -> upstream::Offering {
             .enabled
             .then(|| events.port.unwrap_or(if events.tls { 443 } else { 80 })),
         stomp_ws_path: events.path.clone(),
-        order_processing_backend: spec.backend.orders.clone(),
+        order_processing_backend: spec
+            .backend
+            .orders
+            .clone()
+            .filter(|_| !offering.is_withheld(Duty::Orders, mode)),
         membership_sync_backend: spec.backend.membership.clone().filter(|_| !polled),
         reporting_backend: spec.backend.reporting.clone(),
         username_management_backend: spec.backend.usernames.clone(),

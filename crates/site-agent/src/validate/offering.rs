@@ -49,15 +49,7 @@ pub(super) fn check(
 
 /// The UUID as Waldur writes it, 32 lower-case digits. Upstream takes any text.
 fn uuid(check: &mut Check<'_>, offering: &Offering, path: &FieldPath) -> Option<String> {
-    let dashes: Vec<_> = offering.uuid.match_indices('-').map(|(at, _)| at).collect();
-    let digits: String = offering
-        .uuid
-        .chars()
-        .filter(|c| *c != '-')
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    let shape = dashes.is_empty() || dashes == [8, 13, 18, 23];
-    if shape && digits.len() == 32 && digits.chars().all(|c| c.is_ascii_hexdigit()) {
+    if let Some(digits) = crate::claims::uuid(&offering.uuid) {
         return Some(digits);
     }
     let message =

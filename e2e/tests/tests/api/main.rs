@@ -3,6 +3,7 @@
 
 mod burst;
 mod children;
+mod claims;
 mod leadership;
 mod mistakes;
 mod outage;
@@ -56,6 +57,13 @@ fn main() -> ExitCode {
         standbys {
             standbys_can_be_switched_on_and_off_on_an_object_that_runs,
             a_failover_is_told_once_also_when_the_operator_was_replaced,
+        }
+        claims {
+            a_second_object_with_the_same_duties_is_refused_and_starts_when_the_pods_of_the_first_are_gone,
+            an_object_of_another_namespace_is_not_named,
+            of_two_created_at_once_one_serves_and_an_operator_killed_in_between_changes_nothing,
+            an_offering_that_turns_to_events_is_held_back_until_its_polling_agent_has_let_go,
+            two_objects_exchange_their_offerings_without_ever_serving_one_twice,
         }
         leadership {
             after_kill_9_the_other_replica_leads_within_the_lease_duration_plus_one_second,

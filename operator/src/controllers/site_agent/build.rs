@@ -16,7 +16,7 @@ use reeve_site_agent::Mode;
 use sha2::{Digest, Sha256};
 
 use super::{
-    network,
+    claims, network,
     pod::{PodContext, configuration},
     rbac,
     standbys::Standbys,
@@ -121,10 +121,9 @@ pub(super) fn build(
         .iter()
         .map(|mode| context.build(mode, &mut children))
         .collect();
-    children.apply(&rbac::lease_role(
-        owner,
-        modes.iter().map(|mode| mode.lease.clone()).collect(),
-    ));
+    let mut leases: Vec<_> = modes.iter().map(|mode| mode.lease.clone()).collect();
+    leases.extend(claims::leases_of_releasing(owner, valid, &mut children));
+    children.apply(&rbac::lease_role(owner, leases));
     children.apply(&rbac::lease_role_binding(owner, &account));
     let offerings = valid.site.all_offerings().iter().map(|offering| OfferingStatus {
         name: offering.spec().name.clone(),

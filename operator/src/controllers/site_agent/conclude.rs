@@ -101,6 +101,15 @@ fn available(outline: &Outline, modes: &[ModeView<'_>]) -> Condition {
         let message = "no agent runs: spec.stopped is true";
         return Condition::new(names::CONDITION_AVAILABLE, false, names::REASON_STOPPED, message);
     }
+    if modes.is_empty() {
+        let message = "no agent runs: other objects have all that the offerings ask for";
+        return Condition::new(
+            names::CONDITION_AVAILABLE,
+            false,
+            names::REASON_OFFERING_CONFLICT,
+            message,
+        );
+    }
     let missing: Vec<_> = modes
         .iter()
         .filter(|mode| !mode.serves())

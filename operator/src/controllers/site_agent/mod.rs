@@ -1,6 +1,7 @@
 //! `SiteAgent`: for each mode that the offerings need, one Deployment of upstream's agent under the supervisor.
 
 mod build;
+mod claims;
 mod conclude;
 mod failover;
 mod network;
@@ -10,16 +11,21 @@ mod rbac;
 mod standbys;
 mod validate;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use reeve_api_types::{FieldPath, Problem};
 use reeve_crds::{SiteAgent, SiteAgentStatus};
 
+use build::ModeOutline;
+
 use crate::engine::{
-    Built, Conclusion, Content, Kind, KindStatus, Observed, Owner, Reference, Settings,
-    dereference::of_sources,
+    Bid, Built, Conclusion, Content, Holdings, Kind, KindStatus, Observed, Owner, Reference, Restriction,
+    Settings, dereference::of_sources,
 };
 
 pub use build::{LiveSupervisors, Outline};
+pub use claims::{DutyOf, conflicts};
 pub use standbys::Standbys;
 pub use validate::ValidSiteAgent;
 
@@ -33,6 +39,7 @@ impl Kind for SiteAgents {
     type Valid = ValidSiteAgent;
     type Outline = Outline;
     type Live = LiveSupervisors;
+    type Claim = DutyOf;
 
     const SLUG: &'static str = "site-agent";
 
@@ -55,6 +62,27 @@ impl Kind for SiteAgents {
         root: &FieldPath,
     ) -> Result<ValidSiteAgent, Vec<Problem>> {
         validate::validate(&object.spec, content, settings, root)
+    }
+
+    fn bids(object: &SiteAgent) -> Vec<Bid<DutyOf>> {
+        claims::bids(object)
+    }
+
+    fn held(status: &SiteAgentStatus) -> Option<Holdings<DutyOf>> {
+        claims::held(status)
+    }
+
+    fn set_held(status: &mut SiteAgentStatus, held: &Holdings<DutyOf>) {
+        claims::set_held(status, held);
+    }
+
+    fn restrict(valid: &mut ValidSiteAgent, to: Restriction<DutyOf>) {
+        claims::restrict(valid, &to);
+    }
+
+    fn configurations(outline: &Outline) -> BTreeMap<String, String> {
+        let of_mode = |mode: &ModeOutline| (mode.mode.slug().to_owned(), mode.config_hash.clone());
+        outline.modes.iter().map(of_mode).collect()
     }
 
     fn live(observed: &Observed, settings: &Settings) -> LiveSupervisors {

@@ -20,15 +20,21 @@ pub(super) fn service_account(owner: &Owner) -> ServiceAccount {
 /// The right to renew exactly these Leases. They exist already: creation could not be limited by name.
 pub(super) fn lease_role(owner: &Owner, leases: Vec<String>) -> Role {
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let rule = |leases| PolicyRule {
+        api_groups: Some(words(&["coordination.k8s.io"])),
+        resources: Some(words(&["leases"])),
+        resource_names: Some(leases),
+        verbs: words(&["get", "watch", "list", "update", "patch"]),
+        ..PolicyRule::default()
+    };
     Role {
         metadata: owner.meta(&owner.child_name(&[]), COMPONENT),
-        rules: Some(vec![PolicyRule {
-            api_groups: Some(words(&["coordination.k8s.io"])),
-            resources: Some(words(&["leases"])),
-            resource_names: Some(leases),
-            verbs: words(&["get", "watch", "list", "update", "patch"]),
-            ..PolicyRule::default()
-        }]),
+        // A rule without names would be a right to all Leases.
+        rules: Some(if leases.is_empty() {
+            Vec::new()
+        } else {
+            vec![rule(leases)]
+        }),
     }
 }
 

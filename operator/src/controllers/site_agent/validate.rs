@@ -1,5 +1,7 @@
 //! Step 2: the domain's rules (in `reeve-site-agent`) and those of the pods that run it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use reeve_api_types::{
     Content, ContentUse, FieldPath, Image, LocalReference, Problem, Reason, SecretKeyReference,
@@ -24,6 +26,8 @@ pub struct ValidSiteAgent {
     pub(super) network: Option<Network>,
     pub(super) slurm: Option<Slurm>,
     pub(super) insecure: Vec<String>,
+    /// Modes whose pods have yet to end.
+    pub(super) releasing: BTreeSet<Mode>,
 }
 
 /// What differs between the pods of the modes.
@@ -121,6 +125,7 @@ pub(super) fn validate(
                 network,
                 slurm: spec.slurm.clone(),
                 insecure,
+                releasing: BTreeSet::new(),
             })
         }
         _ => Err(problems),

@@ -4,11 +4,13 @@
 mod children;
 mod guard;
 mod objects;
+mod pods;
 mod references;
 mod slim;
 
 pub use children::{ChildFeed, ChildIndex};
 pub use guard::{Guarded, is_too_large};
 pub use objects::{Entry, ObjectFeed, Objects};
+pub use pods::{AFTERLIFE, PodFeed, PodIndex, SlimPod};
 pub use references::{Interest, ReferenceFeed, ReferenceId};
 pub use slim::{Observable, SlimDeployment, SlimLease, SlimReplicaSet};

@@ -81,6 +81,7 @@ pub struct SlimDeployment {
     #[serde(default)]
     status: DeploymentStatus,
 }
+pub(super) use slim;
 slim!(SlimDeployment of Deployment);
 
 #[derive(Clone, Debug, Default, Deserialize)]
