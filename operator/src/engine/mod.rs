@@ -5,6 +5,7 @@ pub mod apply;
 pub mod backoff;
 pub mod cache;
 pub mod calls;
+pub mod check_settings;
 pub mod child;
 pub mod dereference;
 pub mod kind;
@@ -19,6 +20,7 @@ pub mod refusals;
 pub mod status;
 mod write_status;
 
+pub use check_settings::CheckSettings;
 pub use child::{Child, ChildKey, ChildKind, Children, Owner};
 pub use dereference::{Content, Fetched, Reference};
 pub use kind::{Built, Conclusion, Kind, KindStatus, Settings};
