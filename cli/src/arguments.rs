@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_api_types::Duration;
+use reeve_operator::engine::CheckSettings;
 
 use crate::import::Import;
 
@@ -139,6 +140,8 @@ pub(crate) struct OperatorSettings {
     /// When that image is pulled
     #[arg(long, value_parser = ["Always", "IfNotPresent", "Never"])]
     pub(crate) agents_image_pull_policy: Option<String>,
+    #[command(flatten)]
+    pub(crate) checks: CheckSettings,
 }
 
 /// Check the objects in files: schema, rules, and what only a look at the whole shows. Needs no cluster.

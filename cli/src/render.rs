@@ -30,6 +30,7 @@ impl From<&OperatorSettings> for Settings {
             agents_image: flags.agents_image.clone().unwrap_or_else(default),
             agents_pull_policy: flags.agents_image_pull_policy.clone(),
             agent_update: AgentUpdate::Now,
+            checks: flags.checks,
         }
     }
 }

@@ -88,6 +88,16 @@ table! {
     /// On the pod that leads a mode with standbys: how often the Lease has changed hands. Kubernetes' own: the higher,
     /// the later a rollout takes the pod.
     ANNOTATION_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
+    /// On a Lease, written by the supervisor: whether Waldur answers with the agent's credentials: `Succeeded`,
+    /// `Unreachable`, `TLSError`, `Unauthorized` or `NotChecked`.
+    ANNOTATION_WALDUR = "reeve.dev/waldur";
+    /// On a Lease, written by the supervisor: a short sentence on that. Never text of Waldur's.
+    ANNOTATION_WALDUR_MESSAGE = "reeve.dev/waldur-message";
+    /// On a Lease of the events mode, written by the supervisor: whether the event connections are established:
+    /// `Succeeded`, `NoConnection`, `NotSupported`, `Unreachable`, `TLSError` or `NotChecked`.
+    ANNOTATION_EVENTS = "reeve.dev/events";
+    /// On a Lease of the events mode, written by the supervisor: a short sentence on that.
+    ANNOTATION_EVENTS_MESSAGE = "reeve.dev/events-message";
 }
 
 table! {
@@ -107,6 +117,12 @@ table! {
     CONDITION_CONFIG_VALID = "ConfigValid";
     /// Something is sent to outside the cluster without TLS or without verifying it. Absent otherwise.
     CONDITION_INSECURE_TRANSPORT = "InsecureTransport";
+    /// Waldur answers the agents' credentials, as their supervisors ask every few minutes. False makes `Ready` False
+    /// and leaves `Available`. Absent while no agent runs.
+    CONDITION_WALDUR_REACHABLE = "WaldurReachable";
+    /// Every event connection that there should be is established, as the supervisor of the events mode sees. False
+    /// makes `Ready` False and leaves `Available`. Absent without an events mode that runs.
+    CONDITION_EVENTS_CONNECTED = "EventsConnected";
 }
 
 table! {
@@ -152,6 +168,18 @@ table! {
     REASON_FAILED_OVER = "FailedOver";
     /// Plain HTTP, or TLS without verification, towards outside the cluster.
     REASON_PLAINTEXT = "Plaintext";
+    /// Waldur, or its event broker, does not answer, or not as it should.
+    REASON_UNREACHABLE = "Unreachable";
+    /// No secure connection with Waldur, or its event broker: an unknown authority, a certificate that has expired.
+    REASON_TLS_ERROR = "TLSError";
+    /// Waldur, or the OIDC provider, refuses the agents' credentials.
+    REASON_UNAUTHORIZED = "Unauthorized";
+    /// An agent lacks event connections although the broker answers. When that lasts, it is restarted.
+    REASON_NO_CONNECTION = "NoConnection";
+    /// This Waldur has no `register_queue`, which agents from 1.0.7 on need for events.
+    REASON_NOT_SUPPORTED = "NotSupported";
+    /// Nobody has looked yet, or it cannot be told.
+    REASON_NOT_CHECKED = "NotChecked";
 }
 
 /// The action that events of a pass report.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
-use crate::engine::{Settings, kind::AgentUpdate};
+use crate::engine::{CheckSettings, Settings, kind::AgentUpdate};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -83,6 +83,9 @@ pub struct Flags {
         ignore_case = true
     )]
     pub agent_update: AgentUpdate,
+    /// How often supervisors look whether their agents are well.
+    #[command(flatten)]
+    pub checks: CheckSettings,
 
     /// How many objects are worked on at the same time.
     #[arg(long, env = "REEVE_MAX_CONCURRENT", default_value = "16")]
@@ -109,6 +112,7 @@ impl Flags {
             agents_image: self.agents_image.clone(),
             agents_pull_policy: self.agents_image_pull_policy.clone(),
             agent_update: self.agent_update,
+            checks: self.checks,
         }
     }
 

@@ -112,6 +112,15 @@ pub struct Run {
         default_value = "/var/run/secrets/reeve/ca.crt"
     )]
     pub kube_ca_file: PathBuf,
+    /// File that says whom to ask whether the command can work (crate reeve-checks); without it nobody is asked
+    #[arg(long, env = "REEVE_CHECKS_FILE")]
+    pub checks_file: Option<PathBuf>,
+    /// How often Waldur is asked while it answers; after a failure 30s, doubled up to this
+    #[arg(long, env = "REEVE_CHECK_PERIOD", default_value = "5m", value_parser = duration)]
+    pub check_period: Duration,
+    /// Time without an event connection after which the command is restarted, if the broker answers
+    #[arg(long, env = "REEVE_EVENTS_TIMEOUT", default_value = "15m", value_parser = duration)]
+    pub events_timeout: Duration,
     /// How to write logs, to standard error
     #[arg(long, env = "REEVE_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,

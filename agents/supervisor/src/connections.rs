@@ -1,9 +1,9 @@
 //! Whether the command is in the middle of something: the TCP connections and processes that it has.
 //! Established sockets of its network namespace are matched with the descriptors that its processes hold.
 
-use std::{collections::HashSet, fmt, fs};
+use std::{collections::HashSet, fmt, fs, io};
 
-use crate::{conversations, processes::Process};
+use crate::{conversations, processes::Process, vigil::sockets::Sighting};
 
 /// What the command has going on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +51,23 @@ fn busy_sockets(processes: &[Process], main: i32) -> HashSet<u64> {
     if let Ok(in_use) = conversations::in_use() {
         busy.retain(|inode| in_use.get(inode) != Some(&false));
     }
+    held(processes).intersection(&busy).copied().collect()
+}
+
+/// The established connections that the processes hold. An error means that the kernel may not be asked.
+pub fn sightings(processes: &[Process]) -> io::Result<Vec<Sighting>> {
+    let held = held(processes);
+    let all = conversations::sightings()?;
+    Ok(all
+        .into_iter()
+        .filter(|seen| held.contains(&seen.inode))
+        .collect())
+}
+
+/// The inodes of the sockets that the processes hold.
+fn held(processes: &[Process]) -> HashSet<u64> {
     let living = processes.iter().filter(|process| process.lives());
-    let held: HashSet<u64> = living.flat_map(|process| sockets(process.pid)).collect();
-    held.intersection(&busy).copied().collect()
+    living.flat_map(|process| sockets(process.pid)).collect()
 }
 
 /// The inodes of the established connections in a table of /proc/net.

@@ -1,7 +1,7 @@
 //! Which TCP connections are in the middle of something, as the kernel's socket diagnosis tells.
 //! HTTP clients keep idle connections open for minutes: an established connection alone is no work.
 
-use std::{cmp::Ordering, collections::HashMap, io};
+use std::{cmp::Ordering, collections::HashMap, io, time::Duration};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::{
@@ -10,6 +10,8 @@ use netlink_packet_sock_diag::{
     inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+
+use crate::vigil::sockets::Sighting;
 
 /// A connection on which something went either way within this time is in use, in milliseconds.
 const FRESH: u32 = 1_000;
@@ -23,14 +25,34 @@ const ANSWER: usize = 64 * 1024;
 /// (data was sent after the last was received), holds data that nobody has taken, or was active a moment ago.
 pub fn in_use() -> io::Result<HashMap<u64, bool>> {
     let mut found = HashMap::new();
+    established(|response| {
+        found.insert(u64::from(response.header.inode), is_in_use(response));
+    })?;
+    Ok(found)
+}
+
+/// The established connections of this network namespace, as far as the kernel tells when each last received data.
+pub fn sightings() -> io::Result<Vec<Sighting>> {
+    let mut found = Vec::new();
+    established(|response| {
+        found.extend(last_data(response).map(|last| Sighting {
+            inode: u64::from(response.header.inode),
+            port: response.header.socket_id.destination_port,
+            silence: Duration::from_millis(u64::from(last.received)),
+        }));
+    })?;
+    Ok(found)
+}
+
+fn established(mut each: impl FnMut(&InetResponse)) -> io::Result<()> {
     for family in [AF_INET, AF_INET6] {
         let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         socket.send(&request(family), 0)?;
-        receive(&socket, &mut found)?;
+        receive(&socket, &mut each)?;
     }
-    Ok(found)
+    Ok(())
 }
 
 fn request(family: u8) -> Vec<u8> {
@@ -54,7 +76,7 @@ fn request(family: u8) -> Vec<u8> {
     bytes
 }
 
-fn receive(socket: &Socket, found: &mut HashMap<u64, bool>) -> io::Result<()> {
+fn receive(socket: &Socket, each: &mut impl FnMut(&InetResponse)) -> io::Result<()> {
     let mut buffer = vec![0; ANSWER];
     loop {
         let size = socket.recv(&mut &mut buffer[..], 0)?;
@@ -63,7 +85,7 @@ fn receive(socket: &Socket, found: &mut HashMap<u64, bool>) -> io::Result<()> {
             let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(io::Error::other)?;
             match message.payload {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
-                    found.insert(u64::from(response.header.inode), is_in_use(&response));
+                    each(&response);
                 }
                 NetlinkPayload::Error(error) if error.code.is_some() => return Err(error.to_io()),
                 NetlinkPayload::Done(_) => return Ok(()),
@@ -77,12 +99,15 @@ fn receive(socket: &Socket, found: &mut HashMap<u64, bool>) -> io::Result<()> {
 }
 
 fn is_in_use(response: &InetResponse) -> bool {
-    let times = response.nlas.iter().find_map(|nla| match nla {
+    let queued = response.header.recv_queue > 0 || response.header.send_queue > 0;
+    queued || last_data(response).is_none_or(LastData::is_waiting)
+}
+
+fn last_data(response: &InetResponse) -> Option<LastData> {
+    response.nlas.iter().find_map(|nla| match nla {
         Nla::TcpInfo(info) => LastData::read(info),
         _ => None,
-    });
-    let queued = response.header.recv_queue > 0 || response.header.send_queue > 0;
-    queued || times.is_none_or(LastData::is_waiting)
+    })
 }
 
 /// When data last went either way, in milliseconds ago: the greater one is the earlier one.
@@ -152,6 +177,26 @@ mod tests {
         ] {
             assert_eq!(LastData { sent, received }.is_waiting(), waiting, "{why}");
         }
+    }
+
+    #[test]
+    fn a_connection_is_seen_with_its_port_and_how_long_nothing_came() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let mut client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+        let (mut server, _) = listener.accept().expect("accept");
+        let (inode, port) = (inode(&client), listener.local_addr().expect("address").port());
+        let seen = || {
+            let all = sightings().expect("the kernel answers");
+            all.into_iter().find(|seen| seen.inode == inode).expect("is seen")
+        };
+        let start = Instant::now();
+        while seen().silence < Duration::from_millis(500) {
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?}", seen());
+        }
+        assert_eq!(seen().port, port);
+        server.write_all(b"!").expect("sent");
+        client.read_exact(&mut [0]).expect("received");
+        assert!(seen().silence < Duration::from_millis(500), "{:?}", seen());
     }
 
     #[test]

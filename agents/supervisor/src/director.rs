@@ -24,6 +24,7 @@ use crate::{
     processes::{self, Process},
     readiness,
     report::Reporter,
+    vigil::{Sight, Vigil},
     wire::{Order, Report, Wire},
 };
 
@@ -54,6 +55,7 @@ struct Director {
     plan: Plan,
     reporter: Reporter,
     heartbeat: Option<Heartbeat>,
+    vigil: Option<Vigil>,
     leadership: Leadership,
     child: Child,
     status: watch::Sender<Status>,
@@ -83,11 +85,13 @@ pub async fn run(flags: Run) -> Result<u8, DirectorError> {
     http::serve(flags.listen, receiver)
         .await
         .map_err(|error| DirectorError::Listen(flags.listen, error))?;
+    let settings = settings(&flags);
     let mut director = Director {
         guard,
         wire,
         heard: Instant::now(),
-        plan: Plan::new(settings(&flags)),
+        vigil: Vigil::start(&flags, settings.seed),
+        plan: Plan::new(settings),
         reporter: Reporter::new(Timestamp::now()),
         heartbeat: flags.heartbeat_file.clone().map(Heartbeat::new),
         leadership: Leadership::stand(&flags)?,
@@ -159,6 +163,7 @@ impl Director {
             }
             let processes = processes::below(self.guard, Some(own_pid()));
             let view = self.view(&processes, now);
+            self.keep_vigil(&view, &processes, now);
             self.keep_the_promise(&view, &processes);
             if [Order::Alive, Order::Permit(self.leadership.permit())]
                 .iter()
@@ -198,10 +203,23 @@ impl Director {
             leftovers: processes.iter().any(Process::lives),
             beat: self.heartbeat.as_mut().and_then(|heartbeat| heartbeat.age(now)),
             frozen: main.is_some_and(|main| main.state == 'T'),
+            deaf: self.vigil.as_ref().is_some_and(|vigil| vigil.is_deaf(now)),
             busy: match self.child.pid {
                 Some(pid) if self.plan.wants_busy() => Busy::look(processes, pid),
                 _ => Busy::default(),
             },
+        }
+    }
+
+    fn keep_vigil(&mut self, view: &View, processes: &[Process], now: Instant) {
+        if let Some(vigil) = &mut self.vigil {
+            let sight = Sight {
+                leading: view.may_run,
+                run: view.run,
+                alive: view.alive,
+                processes,
+            };
+            vigil.look(&sight, now);
         }
     }
 
@@ -241,15 +259,17 @@ impl Director {
 
     /// Logs what has changed, and writes it on the Lease.
     fn tell(&mut self) {
-        let Some(annotations) = self.reporter.news(&self.plan, Timestamp::now()) else {
-            return;
-        };
+        let words = self.vigil.as_ref().map(Vigil::words).unwrap_or_default();
         let (state, message) = (self.plan.state(), self.plan.message());
-        match state {
-            State::Unhealthy | State::BackOff => warn!(?state, "{message}"),
-            _ => info!(?state, "{message}"),
+        if self.reporter.is_news_of(&self.plan) {
+            match state {
+                State::Unhealthy | State::BackOff => warn!(?state, "{message}"),
+                _ => info!(?state, "{message}"),
+            }
         }
-        self.leadership.say(annotations);
+        if let Some(annotations) = self.reporter.news(&self.plan, words, Timestamp::now()) {
+            self.leadership.say(annotations);
+        }
     }
 
     fn publish(&mut self, view: &View, processes: &[Process], now: Instant) {
@@ -261,6 +281,7 @@ impl Director {
         self.last_cpu_time = cpu_time;
         let silent = now.duration_since(self.heard) > SILENCE;
         self.status.send_replace(Status {
+            vigil: self.vigil.as_ref().map(|vigil| vigil.numbers(now)),
             dead: silent.then(|| "the guard does not answer".to_owned()),
             unready: readiness::unready(
                 self.plan.state(),

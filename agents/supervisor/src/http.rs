@@ -12,7 +12,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::metrics;
+use crate::{metrics, vigil::Numbers};
 
 /// What the pages show.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,8 @@ pub struct Status {
     pub restarts: Vec<(&'static str, u64)>,
     /// Stops by how they went.
     pub stops: Vec<(&'static str, u64)>,
+    /// What was found out about Waldur and the event connections, if anybody looks.
+    pub vigil: Option<Numbers>,
 }
 
 /// Serves the pages in a task of its own.

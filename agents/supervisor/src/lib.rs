@@ -27,4 +27,5 @@ pub mod plan;
 pub mod processes;
 pub mod readiness;
 pub mod report;
+pub mod vigil;
 pub mod wire;

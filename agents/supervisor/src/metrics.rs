@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::http::Status;
+use crate::{http::Status, vigil::Numbers};
 
 /// The metrics page in `OpenMetrics` text.
 pub fn page(status: Status) -> Result<String, std::fmt::Error> {
@@ -60,6 +60,10 @@ impl Collector for Status {
             f64::from(self.lease_transitions),
         )?;
 
+        for (name, help, value) in self.vigil.iter().flat_map(vigil) {
+            gauge(name, help, value)?;
+        }
+
         let cpu = ConstCounter::new(self.cpu_time.as_secs_f64());
         let help = "Processor time of the command and its processes";
         cpu.encode(encoder.encode_descriptor("child_cpu_seconds", help, None, MetricType::Counter)?)?;
@@ -78,6 +82,26 @@ impl Collector for Status {
             &self.stops,
         )
     }
+}
+
+/// The gauges of what was found out about Waldur and the event connections; those that are known.
+fn vigil(numbers: &Numbers) -> Vec<(&'static str, &'static str, f64)> {
+    let mut gauges = Vec::new();
+    if let Some(answers) = numbers.waldur {
+        let help = "1 while Waldur answers with the command's credentials";
+        gauges.push(("waldur_reachable", help, f64::from(u8::from(answers))));
+    }
+    if let Some(age) = numbers.waldur_age {
+        let help = "Time since Waldur was last asked";
+        gauges.push(("waldur_check_age_seconds", help, age.as_secs_f64()));
+    }
+    if let Some((connections, missing)) = numbers.events {
+        let connections = f64::from(u32::try_from(connections).unwrap_or(u32::MAX));
+        gauges.push(("event_connections", "Event connections at work", connections));
+        let help = "Time since an event connection is missing";
+        gauges.push(("events_missing_seconds", help, missing.as_secs_f64()));
+    }
+    gauges
 }
 
 fn counters(

@@ -194,6 +194,10 @@ impl Plan {
                 self.message = format!("the last heartbeat is {} s old", beat.as_secs());
                 self.drain(Cause::Heartbeat, view, now, now)
             }
+            _ if view.deaf && matches!(self.phase, Phase::Running { .. }) => {
+                "the event connection stays away although the broker answers".clone_into(&mut self.message);
+                self.drain(Cause::Deaf, view, now, now)
+            }
             _ if matches!(self.phase, Phase::Running { .. }) => {
                 if now >= since + restart_reset {
                     self.failures = 0;
@@ -237,10 +241,9 @@ impl Plan {
         if let Some(action) = self.thaw(now) {
             return Some(action);
         }
-        let unwell = matches!(cause, Cause::StartTimeout | Cause::Heartbeat);
-        if unwell && view.beat.is_some() && view.beat <= self.settings.heartbeat_max_age {
+        if self.has_recovered(cause, view) {
             self.phase = Phase::Running { since: now };
-            "the command runs; its heartbeat came late".clone_into(&mut self.message);
+            "the command runs; it has recovered by itself".clone_into(&mut self.message);
             return None;
         }
         let quiet_since = view.busy.is_quiet().then(|| quiet_since.unwrap_or(now));
@@ -257,6 +260,15 @@ impl Plan {
             return Some(self.signal(cause, since, How::Busy));
         }
         None
+    }
+
+    /// Whether what the command was to be ended for is over.
+    fn has_recovered(&self, cause: Cause, view: &View) -> bool {
+        match cause {
+            Cause::Shutdown | Cause::StepDown => false,
+            Cause::Deaf => !view.deaf,
+            _ => view.beat.is_some() && view.beat <= self.settings.heartbeat_max_age,
+        }
     }
 
     fn signal(&mut self, cause: Cause, since: Instant, how: How) -> Action {

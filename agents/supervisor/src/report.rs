@@ -16,6 +16,7 @@ pub struct Reporter {
     state: State,
     since: Timestamp,
     message: String,
+    words: Vec<(&'static str, String)>,
 }
 
 impl Reporter {
@@ -25,14 +26,21 @@ impl Reporter {
             state: State::Standby,
             since: now,
             message: String::new(),
+            words: Vec::new(),
         }
     }
 
-    /// What is to be said now; `None` when it is what was said before.
-    pub fn news(&mut self, plan: &Plan, now: Timestamp) -> Option<BTreeMap<String, String>> {
-        if self.state == plan.state() && self.message == plan.message() {
+    /// What is to be said now; `None` when it is what was said before. `words` are further annotations.
+    pub fn news(
+        &mut self,
+        plan: &Plan,
+        words: Vec<(&'static str, String)>,
+        now: Timestamp,
+    ) -> Option<BTreeMap<String, String>> {
+        if !self.is_news_of(plan) && self.words == words {
             return None;
         }
+        self.words = words;
         if self.state != plan.state() {
             self.since = now;
         }
@@ -55,9 +63,17 @@ impl Reporter {
         Some(
             annotations
                 .into_iter()
+                .chain(self.words.iter().cloned())
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
         )
+    }
+}
+
+impl Reporter {
+    /// Whether the plan says something else than what was said last.
+    pub fn is_news_of(&self, plan: &Plan) -> bool {
+        self.state != plan.state() || self.message != plan.message()
     }
 }
 

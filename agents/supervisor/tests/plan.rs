@@ -404,3 +404,55 @@ fn stopping_comes_before_handing_over() {
     story.pass(SECOND);
     assert_eq!(story.take(), [Action::Finish], "which releases the Lease too");
 }
+
+#[test]
+fn a_deaf_command_is_started_again_once_it_is_quiet_although_its_heart_beats() {
+    let mut story = Story::running(settings());
+    story.view.deaf = true;
+    story.view.busy = Busy {
+        processes: 1,
+        connections: 0,
+    };
+    story.pass(10 * SECOND);
+    assert_eq!(story.take(), [], "an order that was begun is finished first");
+    assert_eq!(story.plan.state(), State::Unhealthy);
+    story.view.busy = Busy::default();
+    story.pass(SECOND);
+    assert_eq!(story.take(), [Action::Signal]);
+    assert_eq!(
+        story.plan.message(),
+        "the event connection stays away although the broker answers"
+    );
+    story.end(Exit::Code(0));
+    story.pass(SECOND / 10);
+    story.view.deaf = false;
+    story.pass(2 * SECOND);
+    assert_eq!(story.take(), [Action::Start(2)]);
+    assert_eq!(story.plan.restarts[&Cause::Deaf], 1);
+}
+
+#[test]
+fn a_deaf_command_that_hears_again_before_it_was_told_to_stop_goes_on() {
+    let mut story = Story::running(settings());
+    story.view.deaf = true;
+    story.view.busy = Busy {
+        processes: 0,
+        connections: 1,
+    };
+    story.pass(10 * SECOND);
+    assert_eq!(story.plan.state(), State::Unhealthy);
+    story.view.deaf = false;
+    story.pass(SECOND);
+    assert_eq!((story.plan.state(), story.take()), (State::Running, vec![]));
+}
+
+#[test]
+fn a_command_that_starts_has_its_own_time_before_it_can_be_deaf() {
+    let mut story = Story::new(settings());
+    story.view.deaf = true;
+    story.pass(60 * SECOND);
+    assert_eq!(
+        (story.plan.state(), story.take()),
+        (State::Starting, vec![Action::Start(1)])
+    );
+}

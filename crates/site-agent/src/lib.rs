@@ -2,6 +2,7 @@
 //! configuration that each of them reads. Pure: no Kubernetes, no I/O.
 
 mod api_url;
+mod checks;
 mod claims;
 #[cfg(test)]
 mod fixture;
@@ -21,6 +22,7 @@ mod validate;
 mod version;
 
 pub use api_url::{ApiUrl, ApiUrlError};
+pub use checks::CHECKS_FILE;
 pub use import::{
     At, Imported, Limits, NewSecret, Options as ImportOptions, Place, Refusal, Remark, RemarkKind, Unit,
     import,

@@ -19,6 +19,9 @@ pub enum StompMode {
     Serving,
     /// Connections and subscriptions are accepted, heart-beats sent, but no message is delivered.
     Deaf,
+    /// As a network that swallows packets: connections are accepted and stay open, but nothing at all is sent on
+    /// them, no heart-beat either. What clients sent meanwhile is seen to afterwards.
+    Silent,
     /// New connections are refused by closing the connection. Open ones stay, deaf.
     Refusing,
 }

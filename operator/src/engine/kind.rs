@@ -9,6 +9,7 @@ use reeve_api_types::{FieldPath, Problem};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    check_settings::CheckSettings,
     child::{Children, Owner},
     claims::{Bid, Holdings, Restriction},
     dereference::{Content, Reference},
@@ -27,6 +28,8 @@ pub struct Settings {
     pub agents_pull_policy: Option<String>,
     /// When running pods get a new supervisor.
     pub agent_update: AgentUpdate,
+    /// How often supervisors look whether their agents are well.
+    pub checks: CheckSettings,
 }
 
 /// When pods that run get the supervisor of a newer operator.

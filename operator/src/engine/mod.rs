@@ -5,6 +5,7 @@ pub mod apply;
 pub mod backoff;
 pub mod cache;
 pub mod calls;
+pub mod check_settings;
 pub mod child;
 pub mod claims;
 pub mod dereference;
@@ -23,6 +24,7 @@ pub mod stake;
 pub mod status;
 mod write_status;
 
+pub use check_settings::CheckSettings;
 pub use child::{Child, ChildKey, ChildKind, Children, Owner};
 pub use claims::{Bid, Holdings, Restriction};
 pub use dereference::{Content, Fetched, Reference};

@@ -108,7 +108,8 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
     type_: &'static str,
-    status: bool,
+    /// `None` is `Unknown`.
+    status: Option<bool>,
     reason: String,
     message: String,
 }
@@ -123,14 +124,28 @@ impl Condition {
     ) -> Self {
         Self {
             type_,
-            status,
+            status: Some(status),
+            reason: reason.into(),
+            message: message.into(),
+        }
+    }
+
+    /// A condition of this type, of which nobody knows whether it holds.
+    pub fn unknown(type_: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            type_,
+            status: None,
             reason: reason.into(),
             message: message.into(),
         }
     }
 
     fn stamped(self, previous: &[MetaCondition], generation: i64, now: Timestamp) -> MetaCondition {
-        let status = if self.status { "True" } else { "False" };
+        let status = match self.status {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
         let before = previous.iter().find(|condition| condition.type_ == self.type_);
         let unmoved = before.filter(|condition| condition.status == status);
         MetaCondition {

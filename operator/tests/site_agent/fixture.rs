@@ -7,8 +7,8 @@ use reeve_crds::{SiteAgent, names};
 use reeve_operator::{
     controllers::site_agent::{LiveSupervisors, Outline, SiteAgents},
     engine::{
-        Built, ChildKey, ChildKind, ChildState, Content, DeploymentState, Detail, Fetched, Kind, LeaseState,
-        Observed, Owner, Settings, dereference::Version, kind::AgentUpdate,
+        Built, CheckSettings, ChildKey, ChildKind, ChildState, Content, DeploymentState, Detail, Fetched,
+        Kind, LeaseState, Observed, Owner, Settings, dereference::Version, kind::AgentUpdate,
     },
 };
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ pub(crate) fn settings() -> Settings {
         agents_image: "reeve/agents:0.1.0".into(),
         agents_pull_policy: None,
         agent_update: AgentUpdate::Ride,
+        checks: CheckSettings::default(),
     }
 }
 

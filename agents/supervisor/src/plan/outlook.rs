@@ -31,11 +31,11 @@ impl Plan {
             Phase::Launching { .. } | Phase::Starting { .. } => State::Starting,
             Phase::Running { .. } => State::Running,
             Phase::Draining {
-                cause: Cause::StartTimeout | Cause::Heartbeat,
+                cause: Cause::StartTimeout | Cause::Heartbeat | Cause::Deaf,
                 ..
             }
             | Phase::Terminating {
-                cause: Cause::StartTimeout | Cause::Heartbeat,
+                cause: Cause::StartTimeout | Cause::Heartbeat | Cause::Deaf,
                 ..
             } => State::Unhealthy,
             Phase::BackOff { .. } => State::BackOff,

@@ -53,6 +53,8 @@ pub struct View {
     pub beat: Option<Duration>,
     /// Whether the command's process is in stopped state.
     pub frozen: bool,
+    /// Whether the command is deaf and a restart would help: its event connections stay away.
+    pub deaf: bool,
     /// What the command has going on; looked at only when [`Plan::wants_busy`].
     pub busy: Busy,
 }
@@ -89,6 +91,8 @@ pub enum Cause {
     Heartbeat,
     /// It was in stopped state for too long.
     Frozen,
+    /// Its event connections were away for too long.
+    Deaf,
 }
 
 impl Cause {
@@ -102,6 +106,7 @@ impl Cause {
             Self::StartTimeout => "start",
             Self::Heartbeat => "heartbeat",
             Self::Frozen => "frozen",
+            Self::Deaf => "events",
         }
     }
 }

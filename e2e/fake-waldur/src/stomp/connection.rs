@@ -66,6 +66,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if self.fake.with(|state| state.stomp.epoch) != epoch {
                 return Ok("dropped on request");
             }
+            let silent = self.fake.with(|state| state.stomp.mode) == StompMode::Silent;
+            if !silent && self.receive().await? {
+                return Ok("ended by the protocol");
+            }
             if self.deliver().await? {
                 beat = Instant::now();
             }
@@ -81,13 +85,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                         Some(Message::Binary(bytes)) => self.buffer.extend_from_slice(&bytes),
                         Some(_) => {}
                     }
-                    if self.receive().await? {
-                        return Ok("ended by the protocol");
-                    }
                 }
                 _ = changes.changed() => {}
                 () = sleep_until(beat_at) => {
-                    self.socket.send(Message::text("\n")).await?;
+                    if !silent {
+                        self.socket.send(Message::text("\n")).await?;
+                    }
                     beat = Instant::now();
                 }
                 () = sleep_until(silent_at) => return Ok("the client fell silent"),
@@ -119,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn deliver(&mut self) -> Result<bool, tungstenite::Error> {
         let step = self.fake.with(|state| match state.stomp.mode {
             StompMode::Serving => self.session.deliver(&mut state.world),
-            StompMode::Deaf | StompMode::Refusing => Step::default(),
+            StompMode::Deaf | StompMode::Silent | StompMode::Refusing => Step::default(),
         });
         let any = !step.frames.is_empty();
         self.perform(step).await?;

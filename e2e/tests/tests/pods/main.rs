@@ -2,6 +2,7 @@
 //! Needs root and the images: `cargo test --package reeve-e2e-tests --test pods -- --ignored`.
 
 mod agents;
+mod events;
 mod operator;
 mod stage;
 mod standbys;
@@ -68,6 +69,14 @@ fn main() -> ExitCode {
         operator {
             a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice,
             an_upgrade_of_the_chart_restarts_no_agent,
+        }
+        events {
+            an_event_agent_hears_of_an_order_and_says_that_it_is_connected,
+            a_dropped_connection_comes_back_by_itself,
+            a_broker_that_refuses_shows_and_is_no_reason_to_restart,
+            a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted,
+            a_waldur_without_queues_is_named,
+            a_revoked_token_shows_within_a_period_and_so_does_its_return,
         }
     }
     let mut arguments = Arguments::from_args();

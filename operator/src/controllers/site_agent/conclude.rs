@@ -2,8 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use reeve_crds::{ModeState, ModeStatus, SiteAgentStatus, names};
+use reeve_site_agent::Mode;
 
 use super::{
+    alive,
     build::{ModeOutline, Outline},
     failover,
 };
@@ -34,6 +36,8 @@ pub(super) fn conclude(
             message,
         ));
     }
+    let holding: Vec<_> = modes.iter().filter_map(ModeView::holding).collect();
+    conditions.extend(alive::conditions(&holding));
     let statuses: Vec<_> = modes.iter().map(|mode| mode.status(before)).collect();
     let seen = modes
         .iter()
@@ -232,7 +236,20 @@ impl<'a> ModeView<'a> {
         if self.outline.desired == 0 {
             return None;
         }
-        self.agent_trouble()
+        self.agent_trouble().or_else(|| self.duty_trouble())
+    }
+
+    /// The mode and its Lease, while the Lease is held by an agent that is wanted.
+    fn holding(&self) -> Option<(Mode, &'a LeaseState)> {
+        let held = self.outline.desired > 0 && self.holder().is_some();
+        held.then_some((self.outline.mode, self.lease?))
+    }
+
+    /// The agent runs, but it cannot do its duty.
+    fn duty_trouble(&self) -> Option<Trouble> {
+        let (mode, lease) = self.holding()?;
+        let (reason, message) = alive::trouble(mode, lease)?;
+        Some(Trouble::waiting(reason, message))
     }
 
     /// A pod is ready once it works. While none is and the Lease has a holder, that is a pod about to be seen as ready,

@@ -1,5 +1,6 @@
 //! `SiteAgent`: for each mode that the offerings need, one Deployment of upstream's agent under the supervisor.
 
+mod alive;
 mod build;
 mod claims;
 mod conclude;

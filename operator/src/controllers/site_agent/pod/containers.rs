@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use reeve_crds::names;
-use reeve_site_agent::{COMMAND, CONFIG_FILE, HEARTBEAT_FILE};
+use reeve_site_agent::{CHECKS_FILE, COMMAND, CONFIG_FILE, HEARTBEAT_FILE, Mode};
 
 use super::{
     PodContext, SUPERVISOR_PORT, SUPERVISOR_PORT_NAME,
@@ -93,6 +93,7 @@ impl PodContext<'_> {
             "--heartbeat-max-age",
             "15m",
         ]));
+        command.extend(self.check_flags());
         command.extend(words(&[
             "--lease-name",
             self.lease,
@@ -122,6 +123,18 @@ impl PodContext<'_> {
             CONFIG_FILE,
         ]));
         command
+    }
+
+    /// Whom the supervisor asks whether the agent can work, and how often.
+    fn check_flags(&self) -> Vec<String> {
+        let checks = &self.settings.checks;
+        let seconds = |duration: std::time::Duration| format!("{}s", duration.as_secs());
+        let mut flags = words(&["--checks-file", CHECKS_FILE, "--check-period"]);
+        flags.push(seconds(checks.check_period));
+        if self.mode.mode == Mode::Events {
+            flags.extend(["--events-timeout".to_owned(), seconds(checks.events_timeout)]);
+        }
+        flags
     }
 
     fn environment(&self) -> Vec<EnvVar> {

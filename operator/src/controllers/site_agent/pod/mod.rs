@@ -27,6 +27,7 @@ pub(super) const SLURM_CONF: &str = "slurm.conf";
 /// Keys of the configuration Secret; files of the same name.
 const CONFIG_KEY: &str = "config.yaml";
 const CA_KEY: &str = "ca.crt";
+const CHECKS_KEY: &str = reeve_checks::FILE_NAME;
 /// User and group of upstream's image.
 const AGENT_USER: i64 = 1000;
 
@@ -57,6 +58,9 @@ pub(super) struct PodContext<'a> {
 pub(super) fn configuration(valid: &ValidSiteAgent, mode: &ValidMode) -> BTreeMap<String, ByteString> {
     let config = valid.site.render(mode.mode, mode.log_level);
     let mut data = BTreeMap::from([(CONFIG_KEY.to_owned(), ByteString(config.into_bytes()))]);
+    let checks =
+        serde_json::to_vec(&valid.site.checks(mode.mode)).expect("text and numbers serialise to JSON");
+    data.insert(CHECKS_KEY.to_owned(), ByteString(checks));
     if let Some(bundle) = valid.site.ca_bundle() {
         data.insert(CA_KEY.to_owned(), ByteString(bundle.as_bytes().to_vec()));
     }
