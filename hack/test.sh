@@ -32,7 +32,7 @@ SECONDS=0
 wait_for_kube
 printf '\n==> Kubernetes in one binary: %s\n<== waited %d s for it\n' "$(tail -n 1 "$logs/kube")" "$SECONDS"
 
-stage images reeve_cluster images
+stage images cargo run --quiet --locked --bin reeve-cluster -- images
 stage chart hack/chart-test.sh
 
 # Tests on real clusters wait more than they compute, so they run in two lanes side by side. Here goes what brings up
