@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Bid, Cause, Holdings, Seniority, Standing, Withheld};
+use super::{
+    Bid, Cause, Holdings, Seniority, Standing, Withheld,
+    entry::{Entry, Stage},
+};
 use crate::engine::ObjectKey;
 
 /// An object, as the index needs to know it.
@@ -17,28 +20,6 @@ pub struct Member<T> {
     pub generation: i64,
     /// What it asks for.
     pub bids: Vec<Bid<T>>,
-}
-
-#[derive(Clone, Debug)]
-struct Entry<T> {
-    member: Member<T>,
-    /// The bids again, to be looked up.
-    wants: Holdings<T>,
-    held: Holdings<T>,
-    stage: Stage<T>,
-    /// It is left as it is (invalid, suspended), so what it holds it goes on holding.
-    fixed: bool,
-    /// Deleted; its pods may run on.
-    gone: bool,
-}
-
-/// How far an object has come since its spec was last seen to change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Stage<T> {
-    /// It had no pass yet: it may be about to claim.
-    Unseen,
-    /// It waits for these; `true` when only for an older one to go first.
-    Seen(BTreeMap<T, bool>),
 }
 
 /// Who holds what.
@@ -369,42 +350,5 @@ impl<T: Ord + Clone> Index<T> {
             }
         }
         claims
-    }
-}
-
-impl<T: Ord + Clone> Entry<T> {
-    fn bids_for(&self, claim: &T, part: &str) -> bool {
-        !self.gone && self.wants.get(claim).is_some_and(|wanted| wanted == part)
-    }
-
-    /// Whether it goes on with what it holds.
-    fn keeps(&self, claim: &T) -> bool {
-        self.fixed
-            || self
-                .held
-                .get(claim)
-                .is_some_and(|part| self.bids_for(claim, part))
-    }
-
-    /// Whose right to `claim` is better among several that hold it: the smaller.
-    fn right_to(&self, claim: &T) -> (bool, &Seniority) {
-        (!self.keeps(claim), &self.member.seniority)
-    }
-
-    fn obstacle_to_others(&self, claim: &T) -> Cause {
-        let key = self.member.key.clone();
-        if self.keeps(claim) {
-            Cause::Held(key)
-        } else {
-            Cause::Leaving(key)
-        }
-    }
-
-    /// Whether it would take `claim` in its next pass.
-    fn may_come_for(&self, claim: &T) -> bool {
-        match &self.stage {
-            Stage::Unseen => true,
-            Stage::Seen(waits) => waits.contains_key(claim),
-        }
     }
 }

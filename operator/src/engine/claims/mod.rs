@@ -2,6 +2,7 @@
 //! later waits until the holder's pods are seen gone. Status holds what an object holds, written before any pod may
 //! act on it, so the index can be made anew from the objects alone.
 
+mod entry;
 mod index;
 #[cfg(test)]
 mod tests;
