@@ -163,7 +163,6 @@ impl Director {
             }
             let processes = processes::below(self.guard, Some(own_pid()));
             let view = self.view(&processes, now);
-            self.keep_vigil(&view, &processes, now);
             self.keep_the_promise(&view, &processes);
             if [Order::Alive, Order::Permit(self.leadership.permit())]
                 .iter()
@@ -171,6 +170,7 @@ impl Director {
             {
                 return self.without_guard();
             }
+            self.keep_vigil(&view, &processes, now);
             if let Some(action) = self.plan.decide(&view, now) {
                 if action == Action::Finish {
                     return self.finish().await;
@@ -217,6 +217,7 @@ impl Director {
                 leading: view.may_run,
                 run: view.run,
                 alive: view.alive,
+                running: self.plan.state() == State::Running,
                 processes,
             };
             vigil.look(&sight, now);

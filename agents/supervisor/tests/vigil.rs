@@ -24,7 +24,7 @@ fn checks(test: &str, checks: &Value) -> PathBuf {
     file
 }
 
-fn waldur(url: String, verify: bool) -> Value {
+fn waldur(url: &str, verify: bool) -> Value {
     json!({"url": url, "auth": {"token": TOKEN}, "verify": verify})
 }
 
@@ -50,7 +50,7 @@ fn a_revoked_token_shows_while_the_command_goes_on_and_so_does_its_return() {
     fs::write(&certificate, &peer.certificate).expect("written");
     let checks = checks(
         "revoked",
-        &json!({"waldur": [waldur(format!("https://{}/api/", peer.address), true)]}),
+        &json!({"waldur": [waldur(&format!("https://{}/api/", peer.address), true)]}),
     );
     let authority = format!("SSL_CERT_FILE={}", certificate.display());
     let file = checks.display().to_string();
@@ -78,7 +78,7 @@ fn a_waldur_that_is_away_shows_when_it_does_not_answer_twice_and_recovers() {
     drop(free);
     let checks = checks(
         "away",
-        &json!({"waldur": [waldur(format!("http://{address}/api/"), true)]}),
+        &json!({"waldur": [waldur(&format!("http://{address}/api/"), true)]}),
     );
     let supervised = start("away", &checks, &["--check-period", "1s"], IDLE);
     reachable(&supervised, 0);
@@ -93,7 +93,7 @@ fn waldur_is_asked_once_a_period_and_not_more() {
     let peer = Peer::plain(|_| me());
     let checks = checks(
         "rate",
-        &json!({"waldur": [waldur(format!("http://{}/api/", peer.address), true)]}),
+        &json!({"waldur": [waldur(&format!("http://{}/api/", peer.address), true)]}),
     );
     let supervised = start("rate", &checks, &["--check-period", "1h"], IDLE);
     reachable(&supervised, 1);
@@ -129,7 +129,7 @@ fn a_command_without_its_event_connection_is_restarted_when_the_broker_answers()
     let checks = checks(
         "deaf",
         &json!({
-            "waldur": [waldur(format!("http://{}/api/", peer.address), true)],
+            "waldur": [waldur(&format!("http://{}/api/", peer.address), true)],
             "brokers": [broker(peer.address)],
         }),
     );
@@ -166,7 +166,7 @@ fn a_command_is_left_alone_while_a_restart_would_not_help() {
         let checks = checks(
             test,
             &json!({
-                "waldur": [waldur(format!("http://{}/api/", peer.address), true)],
+                "waldur": [waldur(&format!("http://{}/api/", peer.address), true)],
                 "brokers": [broker(address)],
             }),
         );
@@ -193,7 +193,7 @@ fn a_connection_that_beats_is_seen_and_one_that_falls_silent_is_missed() {
     let checks = checks(
         "beats",
         &json!({
-            "waldur": [waldur(format!("http://{}/api/", waldur_peer.address), true)],
+            "waldur": [waldur(&format!("http://{}/api/", waldur_peer.address), true)],
             "brokers": [broker(address)],
         }),
     );

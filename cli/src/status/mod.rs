@@ -80,6 +80,7 @@ fn conditions(object: &Value, verdict: &Verdict, now: Timestamp) -> Section {
         let style = match condition.status.as_str() {
             "True" if is_bad_when_true(&condition.type_) => BAD,
             "True" => GOOD,
+            "False" if is_bad_when_false(&condition.type_) => BAD,
             _ => anstyle::Style::new(),
         };
         let message = if condition.message == verdict.message {
@@ -101,6 +102,11 @@ fn conditions(object: &Value, verdict: &Verdict, now: Timestamp) -> Section {
 fn is_bad_when_true(type_: &str) -> bool {
     use reeve_crds::names::{CONDITION_INSECURE_TRANSPORT, CONDITION_STALLED};
     [CONDITION_STALLED, CONDITION_INSECURE_TRANSPORT].contains(&type_)
+}
+
+fn is_bad_when_false(type_: &str) -> bool {
+    use reeve_crds::names::{CONDITION_EVENTS_CONNECTED, CONDITION_WALDUR_REACHABLE};
+    [CONDITION_WALDUR_REACHABLE, CONDITION_EVENTS_CONNECTED].contains(&type_)
 }
 
 /// The operator joins several problems to one message, `2 problems: spec.a: …; spec.b: …`; people read them better

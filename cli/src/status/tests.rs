@@ -59,6 +59,38 @@ fn an_object_that_runs_shows_conditions_modes_and_offerings() {
 }
 
 #[test]
+fn an_agent_that_is_alive_and_not_well_stands_out() {
+    let refused = "orders: https://waldur.example.org refuses (status 401) the token";
+    let mut object = running();
+    object["status"]["conditions"] = json!([
+        condition("Ready", "False", "Unauthorized", refused),
+        condition("Reconciling", "True", "Unauthorized", refused),
+        condition("Available", "True", "Succeeded", "every mode has a running agent"),
+        condition("WaldurReachable", "False", "Unauthorized", "orders: refused"),
+        condition(
+            "EventsConnected",
+            "Unknown",
+            "NotChecked",
+            "events: nobody has looked yet"
+        ),
+    ]);
+    let row = kinds::of_kind("SiteAgent").expect("a kind");
+    let text = view(row, &object, now());
+    let bad = format!("{BAD}False{BAD:#}");
+    let line = text.lines().find(|line| line.contains("WaldurReachable"));
+    assert!(line.is_some_and(|line| line.contains(&bad)), "{text:?}");
+    let plain = anstream::adapter::strip_str(&text).to_string();
+    assert!(
+        plain.starts_with("SiteAgent hpc/site: In progress (Unauthorized)\n"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("EventsConnected   Unknown   NotChecked"),
+        "{plain}"
+    );
+}
+
+#[test]
 fn a_stalled_object_shows_each_problem_on_its_line() {
     insta::assert_snapshot!(shown(&invalid()));
 }

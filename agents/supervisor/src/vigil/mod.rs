@@ -37,6 +37,10 @@ const SAMPLE: Duration = Duration::from_secs(5);
 /// For so long a missing event connection is nothing to speak of: the command connects again by itself.
 const TOLERANCE: Duration = Duration::from_mins(1);
 
+/// For so long a broker has to answer before a restart: the longest pause between two tries of an agent (150 s in
+/// 1.0.7), in which it comes back by itself.
+const RECONNECT: Duration = Duration::from_mins(3);
+
 /// What is looked at, and what has been found.
 #[derive(Debug)]
 pub struct Vigil {
@@ -51,7 +55,11 @@ struct Events {
     timeout: Duration,
     /// The run that the sockets belong to.
     run: u64,
+    /// Whether that run has got over its start.
+    running: bool,
     sampled: Option<Instant>,
+    /// Since when the broker has been found to answer although connections are missing.
+    answers_since: Option<Instant>,
     word: Finding,
 }
 
@@ -64,6 +72,8 @@ pub struct Sight<'a> {
     pub run: u64,
     /// Whether it is there.
     pub alive: bool,
+    /// Whether it has got over its start.
+    pub running: bool,
     /// Its processes.
     pub processes: &'a [Process],
 }
@@ -105,7 +115,9 @@ impl Vigil {
             sockets: Sockets::new(ports, wanted, Instant::now()),
             timeout: flags.events_timeout,
             run: 0,
+            running: false,
             sampled: None,
+            answers_since: None,
             word: Finding::new(Reason::NotChecked, "waits for the agent to connect"),
         });
         let schedule = Schedule::new(flags.check_period, seed);
@@ -133,8 +145,7 @@ impl Vigil {
     pub fn is_deaf(&self, now: Instant) -> bool {
         let Some(events) = &self.events else { return false };
         let found = self.checker.found();
-        let answered = found.broker.as_ref().is_some_and(Finding::is_good);
-        found.waldur.is_good() && answered && events.sockets.missing_for(now) >= events.timeout
+        found.waldur.is_good() && events.is_deaf(now)
     }
 
     /// What is said of it on the Lease.
@@ -172,6 +183,11 @@ impl Vigil {
 
 impl Events {
     fn look(&mut self, sight: &Sight<'_>, now: Instant) {
+        if sight.running && !self.running {
+            // A start takes minutes on a busy node, and an agent of 1.0.7 connects in it.
+            self.sockets.forgive(now);
+        }
+        self.running = sight.running;
         if self.run != sight.run || !sight.alive {
             self.run = sight.run;
             self.sockets.restart(now);
@@ -197,8 +213,17 @@ impl Events {
         self.sockets.missing_for(now) >= TOLERANCE.min(self.timeout)
     }
 
+    fn is_deaf(&self, now: Instant) -> bool {
+        let answers = |since| now.saturating_duration_since(since) >= RECONNECT.min(self.timeout);
+        self.answers_since.is_some_and(answers) && self.sockets.missing_for(now) >= self.timeout
+    }
+
     /// Finds the word. It stays as it is while nothing better is known, also over a restart of the command.
     fn conclude(&mut self, broker: Option<&Finding>, alive: bool, now: Instant) {
+        self.answers_since = match broker {
+            Some(finding) if finding.is_good() && self.is_late(now) => self.answers_since.or(Some(now)),
+            _ => None,
+        };
         let (settled, wanted) = (self.sockets.settled(), self.sockets.wanted());
         if alive && self.sockets.complete() {
             let message = format!("{settled} of {wanted} event connections are established");
@@ -210,7 +235,8 @@ impl Events {
         }
         self.word = match broker {
             Some(finding) if finding.is_bad() => finding.clone(),
-            Some(finding) if finding.is_good() => Finding::new(
+            // An agent that starts waits for the broker, but if it answers the agent is only not so far.
+            Some(finding) if finding.is_good() && self.running => Finding::new(
                 Reason::NoConnection,
                 format!(
                     "{settled} of {wanted} event connections are established, although the broker answers; the agent is \

@@ -55,6 +55,11 @@ impl Sockets {
         self.missing_since = now;
     }
 
+    /// What is missing has its whole time from now on.
+    pub const fn forgive(&mut self, now: Instant) {
+        self.missing_since = now;
+    }
+
     /// Takes what there is now.
     pub fn look(&mut self, sightings: &[Sighting], now: Instant) {
         let loud: BTreeSet<u64> = sightings
