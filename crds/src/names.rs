@@ -107,7 +107,7 @@ table! {
     CONDITION_READY = "Ready";
     /// Work is going on. Absent otherwise.
     CONDITION_RECONCILING = "Reconciling";
-    /// Only a change of the object by its user helps. Absent otherwise.
+    /// Only a change by a person helps, of this object or of the one that has its duties. Absent otherwise.
     CONDITION_STALLED = "Stalled";
     /// Every pod that should serve, serves.
     CONDITION_AVAILABLE = "Available";

@@ -1,10 +1,7 @@
 //! What the specs of all workload kinds share and that is Kubernetes' own: resources, pod overrides, network
 //! policy.
 
-use k8s_openapi::{
-    api::core::v1::ResourceRequirements, api::networking::v1::NetworkPolicyEgressRule,
-    apimachinery::pkg::api::resource::Quantity,
-};
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -90,16 +87,6 @@ pub struct NetworkAccess {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "egress_rules")]
     pub extra_egress: Vec<serde_json::Value>,
-}
-
-impl NetworkAccess {
-    /// The extra rules, typed; the error names what does not fit.
-    pub fn extra_rules(&self) -> Result<Vec<NetworkPolicyEgressRule>, serde_json::Error> {
-        self.extra_egress
-            .iter()
-            .map(NetworkPolicyEgressRule::deserialize)
-            .collect()
-    }
 }
 
 impl Default for NetworkAccess {

@@ -50,10 +50,24 @@ fn mistakes_in_different_places_are_all_told_at_once() {
         "spec.image",
         "spec.podOverrides.spec.restartPolicy",
         "spec.modes.orders.podOverrides.spec.containers[0].command",
-        "spec.networkPolicy.extraEgress",
+        "spec.networkPolicy.extraEgress[0].ports",
         "spec.timezone",
         "spec.slurm.configMapRef",
     ] {
         assert!(paths.iter().any(|found| found == path), "{path} among {paths:?}");
     }
+}
+
+#[test]
+fn an_egress_rule_that_would_open_everything_by_a_slip_is_refused() {
+    let rules = json!([{"too": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}, {}, {"ports": [{"port": 443}]}]);
+    let found = problems(&json!({"networkPolicy": {"extraEgress": rules}}), &content());
+    let paths: Vec<_> = found.iter().map(|p| p.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "spec.networkPolicy.extraEgress[0].too",
+            "spec.networkPolicy.extraEgress[1]"
+        ]
+    );
 }

@@ -153,7 +153,10 @@ fn a_missing_standby_is_waited_for_though_the_agent_is_available() {
         "{message}"
     );
     let available = conclusion.conditions.first().expect("a condition");
-    assert!(format!("{available:?}").contains("status: Some(true)"), "{available:?}");
+    assert!(
+        format!("{available:?}").contains("status: Some(true)"),
+        "{available:?}"
+    );
 }
 
 #[test]

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::{core::v1::PodTemplateSpec, networking::v1::NetworkPolicyEgressRule};
 use reeve_api_types::{
     Content, ContentUse, FieldPath, Image, LocalReference, Problem, Reason, SecretKeyReference,
 };
 use reeve_crds::{SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
-use super::{network::Network, overrides, pod::SLURM_CONF, standbys::Standbys};
+use super::{
+    network::Network,
+    overrides::{self, typed::read},
+    pod::SLURM_CONF,
+    standbys::Standbys,
+};
 use crate::engine::{self, Settings};
 
 /// A spec that has passed validation. Made by [`validate`] only.
@@ -187,14 +192,22 @@ fn valid_mode(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<Vali
 
 fn network(spec: &SiteAgentSpec, path: &FieldPath) -> Result<Option<Network>, Vec<Problem>> {
     let access = &spec.network_policy;
-    let extra = access.extra_rules().map_err(|error| {
-        let message = format!("not a list of egress rules of a NetworkPolicy: {error}");
-        vec![Problem::new(
-            path.field("extraEgress"),
-            Reason::InvalidValue,
-            message,
-        )]
-    })?;
+    let path = path.field("extraEgress");
+    let (mut extra, mut problems) = (Vec::new(), Vec::new());
+    for (index, rule) in access.extra_egress.iter().enumerate() {
+        let path = path.index(index);
+        let (rule, wrong) = read::<NetworkPolicyEgressRule>(rule, &path, "networkpolicy.spec.egress");
+        if wrong.is_empty() && rule.as_ref() == Some(&NetworkPolicyEgressRule::default()) {
+            let message =
+                "an empty rule opens everything; write to or ports, or leave out extraEgress and egressCIDRs";
+            problems.push(Problem::new(path, Reason::InvalidValue, message));
+        }
+        problems.extend(wrong);
+        extra.extend(rule);
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok(access.enabled.then(|| Network {
         cidrs: access.egress_cidrs.clone(),
         extra,

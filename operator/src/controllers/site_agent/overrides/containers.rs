@@ -75,7 +75,7 @@ impl Problems {
             self.supervised(container, &path);
             match list {
                 List::Containers => {
-                    self.environment(container.env.as_deref().unwrap_or_default(), &path);
+                    self.environment(container, &path);
                     let mounts = mounts(slurm);
                     let taken: Vec<_> = mounts.iter().map(|mount| mount.mount_path.as_str()).collect();
                     self.mounts(container, &taken, &path);
@@ -142,8 +142,19 @@ impl Problems {
         }
     }
 
-    fn environment(&mut self, variables: &[EnvVar], path: &FieldPath) {
-        for (index, EnvVar { name, .. }) in variables.iter().enumerate() {
+    fn environment(&mut self, container: &Container, path: &FieldPath) {
+        for (index, source) in container.env_from.iter().flatten().enumerate() {
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            let ours = prefix.starts_with(SUPERVISOR_VARIABLES) || SUPERVISOR_VARIABLES.starts_with(prefix);
+            if ours && !prefix.is_empty() {
+                let path = path.field("envFrom").index(index).field("prefix");
+                self.refuse(
+                    path,
+                    "variables that begin with REEVE_ are the supervisor's; choose another prefix",
+                );
+            }
+        }
+        for (index, EnvVar { name, .. }) in container.env.iter().flatten().enumerate() {
             if VARIABLES.contains(&name.as_str()) || name.starts_with(SUPERVISOR_VARIABLES) {
                 let path = path.field("env").index(index).field("name");
                 self.refuse(path, "the supervisor depends on this variable; remove it");

@@ -5,7 +5,7 @@ mod containers;
 mod mount_path;
 #[cfg(test)]
 mod tests;
-mod typed;
+pub(super) mod typed;
 
 use k8s_openapi::{
     api::core::v1::{PodSpec, PodTemplateSpec},
@@ -20,6 +20,8 @@ use super::pod::VOLUMES;
 /// The shortest grace period, in seconds: the last 5 s are kept for the agent to end after its signal and for the
 /// supervisor to release the Lease, and a call to Waldur or the backend that is under way takes some.
 const SHORTEST_GRACE: i64 = 15;
+/// The longest one: a day. Longer ones are slips, and an object that is deleted waits for so long.
+const LONGEST_GRACE: i64 = 86_400;
 
 /// The overrides, typed, or everything in them that would be ignored or would break supervision. `slurm` is the
 /// spec's, since what it mounts is not free.
@@ -28,7 +30,8 @@ pub(super) fn check(
     path: &FieldPath,
     slurm: Option<&Slurm>,
 ) -> Result<PodTemplateSpec, Vec<Problem>> {
-    let (template, unknown) = typed::template(overrides, path);
+    // Pod templates are known to kubectl explain by a workload.
+    let (template, unknown) = typed::read::<PodTemplateSpec>(&overrides.0, path, "deployment.spec.template");
     let mut problems = Problems(unknown);
     let Some(template) = template else {
         return Err(problems.0);
@@ -135,10 +138,10 @@ impl Problems {
         }
         if spec
             .termination_grace_period_seconds
-            .is_some_and(|grace| grace < SHORTEST_GRACE)
+            .is_some_and(|grace| !(SHORTEST_GRACE..=LONGEST_GRACE).contains(&grace))
         {
             let message = format!(
-                "write {SHORTEST_GRACE} or more: what the agent has begun is finished first, and the supervisor needs \
+                "write {SHORTEST_GRACE} to {LONGEST_GRACE}: what the agent has begun is finished first, and the supervisor needs \
                  the last 5 s to end it and to release the Lease"
             );
             self.refuse(path.field("terminationGracePeriodSeconds"), message);

@@ -191,7 +191,7 @@ fn what_the_supervisor_needs_of_the_pod_stays() {
         &json!({"terminationGracePeriodSeconds": 0}),
         "terminationGracePeriodSeconds",
     );
-    assert!(message.starts_with("write 15 or more"), "{message}");
+    assert!(message.starts_with("write 15 to 86400"), "{message}");
     refused(
         &json!({"volumes": [{"name": "config", "emptyDir": {}}]}),
         "volumes[0].name",
@@ -283,4 +283,37 @@ fn names_and_ports_are_not_taken_twice() {
         let named = json!({"name": "supervisor", "containerPort": 1});
         refused(&port(named), "containers[0].ports[0].name");
     }
+}
+
+#[test]
+fn what_gives_the_supervisor_variables_by_a_prefix_is_refused() {
+    for prefix in ["REEVE_", "REEVE_STOP_", "RE"] {
+        let source = json!([{"prefix": prefix, "secretRef": {"name": "x"}}]);
+        refused(
+            &agent(&json!({"envFrom": source})),
+            "containers[0].envFrom[0].prefix",
+        );
+    }
+    let fine = json!([{"secretRef": {"name": "x"}}, {"prefix": "LDAP_", "configMapRef": {"name": "y"}}]);
+    assert!(found(json!({"spec": agent(&json!({"envFrom": fine}))})).is_empty());
+}
+
+#[test]
+fn a_grace_period_that_the_supervisor_cannot_follow_is_refused() {
+    for grace in [i64::MIN, 0, 14, 86_401, i64::MAX] {
+        let spec = json!({"terminationGracePeriodSeconds": grace});
+        assert!(refused(&spec, "terminationGracePeriodSeconds").starts_with("write 15 to 86400"));
+    }
+}
+
+#[test]
+fn a_value_in_the_wrong_place_is_not_repeated() {
+    let variable = json!({"name": "LDAP_PASSWORD", "value": 12_345_678});
+    let said = refused(&agent(&json!({"env": [variable]})), "containers[0].env[0].value");
+    assert_eq!(said, "does not fit this field: write a string");
+    let said = refused(
+        &agent(&json!({"env": ["LDAP_PASSWORD=hunter2"]})),
+        "containers[0].env[0]",
+    );
+    assert!(!said.contains("hunter2"), "{said}");
 }
