@@ -94,12 +94,10 @@ fn start(cluster: &Cluster, pause: Option<&Path>, progress: &mut Progress) -> Re
     // An API server that is refused by etcd tries again a whole second later; to be kept waiting is fine.
     watcher.listening(Etcd, 2379)?;
     all(&[ApiServer])?;
-    // An API server that listens takes one more second until its roles are there; the controllers load meanwhile.
-    watcher.listening(ApiServer, 6443)?;
-    all(&[ControllerManager])?;
     watcher.healthy(&[Etcd, ApiServer])?;
     progress.step("etcd, kube-apiserver");
 
+    all(&[ControllerManager])?;
     if let Some(pause) = pause {
         all(&[Scheduler, Kubelet])?;
         kubectl_create(cluster, "bootstrap.yaml")?;

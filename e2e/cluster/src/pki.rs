@@ -25,15 +25,10 @@ const SERVER_NAMES: [&str; 9] = [
     "kubernetes.default.svc.cluster.local",
 ];
 
-/// Who talks to the API server: kubeconfig file, user name, group (may be empty). The controller manager starts before
-/// the API server has made the roles: as its own user it would be refused, and ask again a whole second later.
+/// Who talks to the API server: kubeconfig file, user name, group (may be empty).
 pub(crate) const USERS: [(&str, &str, &str); 6] = [
     ("admin", "admin", "system:masters"),
-    (
-        "kube-controller-manager",
-        "system:kube-controller-manager",
-        "system:masters",
-    ),
+    ("kube-controller-manager", "system:kube-controller-manager", ""),
     ("kube-scheduler", "system:kube-scheduler", ""),
     ("kubelet", "system:node:node0", "system:nodes"),
     ("kube-proxy", "system:kube-proxy", ""),
