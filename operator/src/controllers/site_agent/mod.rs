@@ -10,6 +10,7 @@ mod overrides;
 mod pod;
 mod rbac;
 mod standbys;
+mod typed;
 mod validate;
 
 use std::collections::BTreeMap;

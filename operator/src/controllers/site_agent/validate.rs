@@ -9,12 +9,7 @@ use reeve_api_types::{
 use reeve_crds::{SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
-use super::{
-    network::Network,
-    overrides::{self, typed::read},
-    pod::SLURM_CONF,
-    standbys::Standbys,
-};
+use super::{network::Network, overrides, pod::SLURM_CONF, standbys::Standbys, typed::read};
 use crate::engine::{self, Settings};
 
 /// A spec that has passed validation. Made by [`validate`] only.

@@ -5,7 +5,6 @@ mod containers;
 mod mount_path;
 #[cfg(test)]
 mod tests;
-pub(super) mod typed;
 
 use k8s_openapi::{
     api::core::v1::{PodSpec, PodTemplateSpec},
@@ -15,7 +14,7 @@ use reeve_api_types::{FieldPath, Problem, Reason};
 use reeve_crds::{PodOverrides, Slurm, names};
 
 use self::containers::List;
-use super::pod::VOLUMES;
+use super::{pod::VOLUMES, typed::read};
 
 /// The shortest grace period, in seconds: the last 5 s are kept for the agent to end after its signal and for the
 /// supervisor to release the Lease, and a call to Waldur or the backend that is under way takes some.
@@ -31,7 +30,7 @@ pub(super) fn check(
     slurm: Option<&Slurm>,
 ) -> Result<PodTemplateSpec, Vec<Problem>> {
     // Pod templates are known to kubectl explain by a workload.
-    let (template, unknown) = typed::read::<PodTemplateSpec>(&overrides.0, path, "deployment.spec.template");
+    let (template, unknown) = read::<PodTemplateSpec>(&overrides.0, path, "deployment.spec.template");
     let mut problems = Problems(unknown);
     let Some(template) = template else {
         return Err(problems.0);

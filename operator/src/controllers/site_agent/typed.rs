@@ -9,7 +9,7 @@ use serde_path_to_error::Segment;
 
 /// `value` as a `T`, unless a part of it does not fit its field. The problems name each field that is unknown, and the
 /// first that does not fit. `explained` is what `kubectl explain` calls a `T`.
-pub(in super::super) fn read<'de, T: Deserialize<'de>>(
+pub(super) fn read<'de, T: Deserialize<'de>>(
     value: &'de Value,
     path: &FieldPath,
     explained: &str,
