@@ -2,6 +2,7 @@
 //! mounted file, from an image that has no certificates, with a token that is replaced while the program runs.
 
 mod harness;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -15,11 +16,7 @@ use std::{
 
 use harness::Supervised;
 use rustix::process::Signal;
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/hpc/leases/site-orders";
@@ -45,15 +42,8 @@ impl ApiServer {
 
     /// Serves from a thread of its own; the address, and its certificate authority as PEM.
     fn serve(self) -> (Arc<Mutex<Self>>, SocketAddr, String) {
-        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .expect("a server");
-        let (config, server) = (Arc::new(config), Arc::new(Mutex::new(self)));
+        let (config, certificate) = tls::self_signed();
+        let server = Arc::new(Mutex::new(self));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let answering = Arc::clone(&server);
@@ -63,7 +53,7 @@ impl ApiServer {
                 let _ = Self::answer(&answering, Arc::clone(&config), stream);
             }
         });
-        (server, address, own.cert.pem())
+        (server, address, certificate)
     }
 
     fn answer(server: &Mutex<Self>, config: Arc<ServerConfig>, stream: TcpStream) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! What is asked of Waldur, on every way there is, and what its answers are taken for.
 
 mod peer;
+mod tls;
 
 use std::{io::Write, net::TcpListener};
 

@@ -2,6 +2,7 @@
 
 mod harness;
 mod peer;
+mod tls;
 
 use std::{
     fs,

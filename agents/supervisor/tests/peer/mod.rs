@@ -8,11 +8,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConnection, StreamOwned};
+
+use crate::tls::self_signed;
 
 /// A request: its first line, and its header `Authorization`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,15 +61,8 @@ impl Peer {
         tls: bool,
         rule: impl Fn(&Asked) -> (u16, String) + Send + 'static,
     ) -> Self {
-        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .expect("a server");
-        let (config, address) = (Arc::new(config), listener.local_addr().expect("an address"));
+        let (config, certificate) = self_signed();
+        let address = listener.local_addr().expect("an address");
         let state = Arc::new(Mutex::new(State {
             rule: Box::new(rule),
             asked: Vec::new(),
@@ -90,7 +81,7 @@ impl Peer {
         });
         Self {
             address,
-            certificate: own.cert.pem(),
+            certificate,
             state,
         }
     }
