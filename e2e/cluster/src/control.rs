@@ -96,7 +96,9 @@ impl Cluster {
             return Ok(());
         }
         let mut command = self.namespace.command(&program.executable());
-        command.args(program.arguments());
+        command.args(program.arguments(self.options.node));
+        // Collecting garbage half as often brings the API server up by half a second earlier.
+        command.env("GOGC", "400");
         Process::start(
             command,
             &self.log_path(program),

@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 
@@ -114,10 +115,25 @@ pub fn cache() -> PathBuf {
     })
 }
 
-/// The checkout that this driver was built from.
+/// The checkout to work with: cargo's, else that of the working directory, else the one that this driver was built
+/// from. Checkouts that share a target directory share this program, so what it was built from comes last.
 pub fn checkout() -> &'static Path {
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR"));
-    driver.ancestors().nth(2).unwrap_or(driver)
+    static CHECKOUT: OnceLock<PathBuf> = OnceLock::new();
+    CHECKOUT.get_or_init(|| {
+        let built_from = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let candidates = [absolute("CARGO_MANIFEST_DIR"), env::current_dir().ok()];
+        candidates
+            .into_iter()
+            .flatten()
+            .find_map(|path| checkout_around(&path).map(Path::to_path_buf))
+            .unwrap_or_else(|| checkout_around(built_from).unwrap_or(built_from).to_path_buf())
+    })
+}
+
+/// The nearest directory around `path` that looks like a checkout.
+fn checkout_around(path: &Path) -> Option<&Path> {
+    path.ancestors()
+        .find(|directory| directory.join("e2e/kube/go.mod").is_file())
 }
 
 fn absolute(variable: &str) -> Option<PathBuf> {
@@ -138,6 +154,13 @@ mod tests {
         for bad in ["", "-a", "2a", "A", "a/b", "..", "a b", &"a".repeat(31)] {
             assert!(Name::new(bad).is_err(), "{bad} was taken");
         }
+    }
+
+    #[test]
+    fn the_checkout_is_found_from_within() {
+        let kube = checkout().join("e2e/kube");
+        assert_eq!(checkout_around(&kube), Some(checkout()));
+        assert_eq!(checkout_around(Path::new("/proc")), None);
     }
 
     #[test]

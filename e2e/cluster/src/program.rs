@@ -76,7 +76,8 @@ impl Program {
         }
     }
 
-    pub(crate) fn arguments(self) -> Vec<String> {
+    /// Its command line, in a cluster with a node or without.
+    pub(crate) fn arguments(self, node: bool) -> Vec<String> {
         let lines = match self {
             Self::Etcd => ETCD,
             Self::ApiServer => API_SERVER,
@@ -87,8 +88,13 @@ impl Program {
             Self::Proxy => &["--config=@/kube-proxy.yaml"],
             Self::CoreDns => &["-conf=@/Corefile"],
         };
+        let more = match self {
+            Self::ControllerManager if !node => WITHOUT_NODE,
+            _ => &[],
+        };
         lines
             .iter()
+            .chain(more)
             .map(|line| line.replace('@', NODE_DIRECTORY))
             .collect()
     }
@@ -165,6 +171,14 @@ const CONTROLLER_MANAGER: &[&str] = &[
     "--tls-private-key-file=@/pki/server.key",
 ];
 
+/// What watches nodes has no work without any, and pods that no node takes are not to be collected as garbage.
+const WITHOUT_NODE: &[&str] = &[
+    "--controllers=deployment-controller,replicaset-controller,garbage-collector-controller,namespace-controller,\
+     serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,\
+     job-controller,cronjob-controller,statefulset-controller,disruption-controller,\
+     endpointslice-controller,ttl-after-finished-controller,clusterrole-aggregation-controller",
+];
+
 const SCHEDULER: &[&str] = &[
     "--kubeconfig=@/kube-scheduler.kubeconfig",
     "--leader-elect=false",
@@ -195,7 +209,10 @@ mod tests {
 
     #[test]
     fn every_path_in_the_arguments_is_the_nodes_own() {
-        for argument in Program::ALL.into_iter().flat_map(Program::arguments) {
+        for argument in Program::ALL
+            .into_iter()
+            .flat_map(|program| program.arguments(false))
+        {
             let path = argument.split_once('=').map_or("", |(_, value)| value);
             assert!(!path.starts_with('/') || path.starts_with("/var/"), "{argument}");
             assert!(!argument.contains('@'), "{argument}");

@@ -22,4 +22,4 @@ pub use load::{CHILDREN, Load, idle};
 pub use operator::{Operator, Starter, Usage};
 pub use suite::{Suite, bring_up, perform};
 pub use traffic::Traffic;
-pub use wait::{until, until_some};
+pub use wait::{SLACK, until, until_some};

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+/// What a machine with other work may add to a time that is promised. The times themselves are printed.
+pub const SLACK: Duration = Duration::from_secs(5);
 /// How often a condition is looked at.
 const INTERVAL: Duration = Duration::from_millis(25);
 

@@ -1,6 +1,5 @@
 //! The cluster with everything on it: images, chart, fake Waldur and the example, as `make demo` has it.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -167,8 +166,8 @@ impl Stage {
 }
 
 fn checkout(path: &str) -> String {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    root.join(path)
+    reeve_e2e::checkout()
+        .join(path)
         .to_str()
         .expect("the checkout's path is text")
         .to_owned()

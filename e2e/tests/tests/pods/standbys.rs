@@ -14,6 +14,8 @@ use crate::stage::{SITE, SLOW, Stage};
 /// How long a Lease is good for, and what taking it may take on top.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
 const TAKING: SignedDuration = SignedDuration::from_secs(2);
+/// What a machine with other work may add.
+const SLACK: SignedDuration = SignedDuration::from_secs(5);
 /// The mode that all of this happens to.
 const AGENT: &str = "waldur-site-agent-order_process/1.0.7";
 const ORDERS: &str = "app.kubernetes.io/component=orders,app.kubernetes.io/name=site-agent";
@@ -67,7 +69,7 @@ async fn taken_over(stage: &Stage, before: &Term) -> Term {
 fn assert_soon(after: &Term, since: Timestamp) {
     let took = after.acquired.duration_since(since);
     println!("another pod had the Lease {:.1} s later", took.as_secs_f64());
-    assert!(took <= LEASE + TAKING, "{took:?}");
+    assert!(took <= LEASE + TAKING + SLACK, "{took:?}");
 }
 
 /// The processes of a pod whose command line has all of these words, by their ids on the node.
@@ -208,7 +210,7 @@ pub(crate) async fn after_its_supervisor_was_killed_the_pod_or_its_standby_works
             "{process} killed: the Lease was held again {:.1} s later",
             took.as_secs_f64()
         );
-        assert!(took <= LEASE + TAKING, "{took:?}");
+        assert!(took <= LEASE + TAKING + SLACK, "{took:?}");
         let after = settled(stage).await;
         assert_one_at_a_time(stage, since, changes(&before, &after)).await;
     }
