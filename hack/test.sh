@@ -6,8 +6,12 @@ source "$(dirname "$0")/environment.sh"
 cd "$root"
 
 stage() { hack/stage.sh "$@"; }
-# The tests of one target on real clusters.
-cluster_tests() { stage "tests: $1" cargo test --locked --test "$1" -- --include-ignored --test-threads 1; }
+# The tests of one target on real clusters, all or those that a filter picks.
+cluster_tests() {
+    local target=$1
+    shift
+    stage "tests: $target $*" cargo test --locked --test "$target" -- --include-ignored --test-threads 1 "$@"
+}
 
 stage setup hack/setup.sh
 stage "the local cluster's driver" cargo build --quiet --locked --bin reeve-cluster
@@ -35,23 +39,36 @@ printf '\n==> Kubernetes in one binary: %s\n<== waited %d s for it\n' "$(tail -n
 stage images cargo run --quiet --locked --bin reeve-cluster -- images
 stage chart hack/chart-test.sh
 
-# Tests on real clusters wait more than they compute, so they run in two lanes side by side. Here goes what brings up
-# clusters of its own kind; a new target is named in the shorter lane.
-clusters_lane() {
-    cluster_tests control_plane # the local cluster itself: API servers without nodes
-    cluster_tests node          # and with one
+# Tests on real clusters wait more than they compute, so they run in three lanes side by side. Each line brings up
+# clusters of its own; a new one goes into the shortest lane.
+lane_api() {
+    stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored
+    cluster_tests api --skip burst::        # the operator on API servers
+    REEVE_OPERATOR=$release_operator cluster_tests api burst::
+}
+lane_pods() {
+    cluster_tests pods --skip standbys::    # the whole product: chart, operator, the upstream agent in pods
     stage 'chart on an API server' hack/chart-install-test.sh
     stage 'plugin on an API server' hack/plugin-test.sh
-    cluster_tests pods          # the whole product: chart, operator, the upstream agent in pods
 }
-operator_lane() {
-    cluster_tests api           # the operator on API servers
+lane_clusters() {
+    cluster_tests control_plane             # the local cluster itself: API servers without nodes
+    cluster_tests node                      # and with one
+    cluster_tests pods standbys::
 }
 
-(clusters_lane) >"$logs/clusters" 2>&1 &
-clusters=$!
+# As the images have it.
+release_operator=$CARGO_TARGET_DIR/$(rustc --print host-tuple)/release/reeve-operator
+# Compiled once, before the lanes wait for each other's turn.
+cargo test --quiet --locked --no-run --tests
+
+lane_api >"$logs/api" 2>&1 &
+running=($!)
+lane_pods >"$logs/pods" 2>&1 &
+running+=($!)
+lane_clusters >"$logs/clusters" 2>&1 &
+running+=($!)
 code=0
-operator_lane || code=$?
-wait "$clusters" || code=$?
-cat "$logs/clusters"
+for lane in "${running[@]}"; do wait "$lane" || code=$?; done
+cat "$logs/api" "$logs/pods" "$logs/clusters"
 exit "$code"

@@ -92,6 +92,7 @@ fn inside(cluster: &Cluster, work: impl FnOnce() + Send) {
 
 /// The namespace of a test: the beginning of its name says enough.
 fn namespace_for(test: &str) -> String {
+    let test = test.rsplit("::").next().unwrap_or(test);
     let name: String = test.replace('_', "-").chars().take(50).collect();
     name.trim_end_matches('-').to_owned()
 }

@@ -18,10 +18,10 @@ use std::process::ExitCode;
 
 use reeve_e2e_tests::Suite;
 
-/// Adds functions to the suite under their own names.
+/// Adds functions to the suite under the names that the standard runner would give them.
 macro_rules! tests {
     ($suite:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
-        $($($suite.add(stringify!($test), $module::$test);)+)+
+        $($($suite.add(concat!(stringify!($module), "::", stringify!($test)), $module::$test);)+)+
     };
 }
 
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
         }
     }
     suite.add_alone(
-        "a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart",
+        "burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart",
         burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart,
     );
     suite.run()

@@ -178,8 +178,8 @@ pub(crate) async fn a_waldur_without_queues_is_named(stage: &Stage) {
     let path = "/api/marketplace-site-agent-identities/*/register_queue/";
     let missing = FaultRule::new(path, FaultEffect::Status { code: 404 });
     let fault = waldur.set_fault(&missing).await.expect("set");
-    let (pod, _) = stage.pod_of("events");
-    stage.delete_pod(&pod);
+    let (pod, uid) = stage.pod_of("events");
+    stage.delete_pod(&pod, &uid).await;
     let message = shows(stage, "EventsConnected", "False", "NotSupported").await;
     assert!(message.contains("register_queue"), "{message}");
     waldur.clear_fault(fault).await.expect("cleared");

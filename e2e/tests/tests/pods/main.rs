@@ -35,10 +35,10 @@ impl Play {
     }
 }
 
-/// Adds functions to the play under their own names.
+/// Adds functions to the play under the names that the standard runner would give them.
 macro_rules! tests {
     ($play:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
-        $($($play.add(stringify!($test), $module::$test);)+)+
+        $($($play.add(concat!(stringify!($module), "::", stringify!($test)), $module::$test);)+)+
     };
 }
 

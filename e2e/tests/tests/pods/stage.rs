@@ -2,10 +2,11 @@
 
 use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use fake_waldur::Control;
 use reeve_e2e::{Cluster, Ephemeral, Options, find};
-use reeve_e2e_tests::until_some;
+use reeve_e2e_tests::{until, until_some};
 use serde_json::Value;
 
 /// Pulling up Python with all its plugins takes its time on two busy cores.
@@ -149,20 +150,67 @@ impl Stage {
         Control::new(format!("{pods}:8081"))
     }
 
-    /// Deletes a pod; answers how long it took until it was gone.
-    pub(crate) fn delete_pod(&self, name: &str) -> Duration {
+    /// Deletes a pod and waits until it is gone.
+    pub(crate) async fn delete_pod(&self, name: &str, uid: &str) -> Stop {
         let start = Instant::now();
+        self.kubectl(&["--namespace", SITE, "delete", "pod", name, "--wait=false"]);
+        let no_process = until("the pod's processes end", SLOW, async || {
+            processes(uid, &["reeve-supervise"]).is_empty()
+        });
+        no_process.await;
+        let processes = start.elapsed();
         self.kubectl(&[
             "--namespace",
             SITE,
             "delete",
             "pod",
             name,
+            "--ignore-not-found",
             "--wait=true",
             "--timeout=3m",
         ]);
-        start.elapsed()
+        let object = start.elapsed();
+        Stop { processes, object }
     }
+}
+
+/// How long after its deletion a pod has come to its end.
+pub(crate) struct Stop {
+    /// Its processes.
+    pub(crate) processes: Duration,
+    /// Its object in the API: what the kubelet needs on top.
+    pub(crate) object: Duration,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (processes, object) = (self.processes.as_secs_f64(), self.object.as_secs_f64());
+        write!(
+            f,
+            "its processes ended after {processes:.1} s, the kubelet was done after {object:.1} s"
+        )
+    }
+}
+
+/// The processes of a pod whose command line has all of these words, by their ids on the node.
+pub(crate) fn processes(uid: &str, words: &[&str]) -> Vec<u32> {
+    let ids = fs::read_dir("/proc").expect("processes").flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let of_the_pod = |id: &u32| {
+        let cgroup = fs::read_to_string(format!("/proc/{id}/cgroup")).unwrap_or_default();
+        cgroup.contains(uid) || cgroup.contains(&uid.replace('-', "_"))
+    };
+    let fits = |id: &u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let line: Vec<_> = line
+            .split(|byte| *byte == 0)
+            .map(String::from_utf8_lossy)
+            .collect();
+        words
+            .iter()
+            .all(|word| line.iter().any(|part| part.ends_with(word)))
+    };
+    ids.filter(of_the_pod).filter(fits).collect()
 }
 
 fn checkout(path: &str) -> String {

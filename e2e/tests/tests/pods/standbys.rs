@@ -1,7 +1,6 @@
 //! Standbys of the real agent: everything that can happen to the pod that works, how soon another works, and that no two
 //! ever do. The latter is told by the fake Waldur, which records when which pod has asked for something.
 
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use reeve_e2e_tests::until_some;
 use serde_json::Value;
 
-use crate::stage::{SITE, SLOW, Stage};
+use crate::stage::{SITE, SLOW, Stage, processes};
 
 /// How long a Lease is good for, and what taking it may take on top.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
@@ -70,27 +69,6 @@ fn assert_soon(after: &Term, since: Timestamp) {
     let took = after.acquired.duration_since(since);
     println!("another pod had the Lease {:.1} s later", took.as_secs_f64());
     assert!(took <= LEASE + TAKING + SLACK, "{took:?}");
-}
-
-/// The processes of a pod whose command line has all of these words, by their ids on the node.
-fn processes(uid: &str, words: &[&str]) -> Vec<u32> {
-    let ids = fs::read_dir("/proc").expect("processes").flatten();
-    let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let of_the_pod = |id: &u32| {
-        let cgroup = fs::read_to_string(format!("/proc/{id}/cgroup")).unwrap_or_default();
-        cgroup.contains(uid) || cgroup.contains(&uid.replace('-', "_"))
-    };
-    let fits = |id: &u32| {
-        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        let line: Vec<_> = line
-            .split(|byte| *byte == 0)
-            .map(String::from_utf8_lossy)
-            .collect();
-        words
-            .iter()
-            .all(|word| line.iter().any(|part| part.ends_with(word)))
-    };
-    ids.filter(of_the_pod).filter(fits).collect()
 }
 
 /// The agent itself: the pod's only process that was started with `--mode` and is not the supervisor's.
