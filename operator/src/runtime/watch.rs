@@ -17,6 +17,9 @@ use crate::engine::{backoff::Backoff, memory::digest};
 /// A run of failures ends when none came for this long.
 const CALM: Duration = Duration::from_mins(2);
 
+/// Objects in a page of a first list: what one page takes is what memory stays at.
+const PAGE: u32 = 100;
+
 /// Watches `api` for ever and hands every event to `sink`.
 pub async fn run<K>(
     api: Api<K>,
@@ -27,7 +30,7 @@ pub async fn run<K>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let events = watcher::watcher(api, config);
+    let events = watcher::watcher(api, config.page_size(PAGE));
     pin_mut!(events);
     let mut trouble = Trouble::default();
     while let Some(event) = events.next().await {
