@@ -33,6 +33,7 @@ impl ValidSite {
         Checks {
             waldur: waldur.into_iter().collect(),
             brokers: brokers.collect(),
+            ..Checks::default()
         }
     }
 
