@@ -31,7 +31,10 @@ pub struct Check {
     pub check: String,
     /// How it came out.
     pub result: Outcome,
-    /// The cause in one word, such as `Unauthorized`; empty where it passed.
+    /// The cause in one word, empty where it passed. Of a Waldur or an offering: `Unreachable`, `TLSError`, `Unauthorized`,
+    /// `NotWaldur`, `NotFound`, `NotChecked` (skipped: it cannot be asked), `NotAsked` (skipped: its Waldur failed). Of a
+    /// program or a file: `NotFound`, `NotExecutable`, `Unreadable`. Of the command: `Failed`, `NotRun` (skipped: a Waldur
+    /// failed). Of any: `TimedOut`. Of the preflight itself: `Interrupted`, `Unreadable` (the checks), `WrongUsage`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The cause in one sentence, with the remedy; empty where it passed.
