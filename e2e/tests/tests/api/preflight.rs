@@ -29,8 +29,8 @@ fn image(tag: &str) -> Value {
 async fn end_pods(lab: &Lab, count: usize, report: &str) {
     let pods = lab.api::<Pod>();
     let running = || async {
-        let found = pods.list(&ListParams::default().labels("app.kubernetes.io/component=preflight"));
-        let mut found = found.await.expect("pods can be listed").items;
+        let of_jobs = ListParams::default().labels("app.kubernetes.io/component=preflight");
+        let mut found = pods.list(&of_jobs).await.expect("pods can be listed").items;
         found.retain(|pod| {
             let phase = pod
                 .status
