@@ -83,6 +83,7 @@ pub(crate) enum Verb {
     /// An object that is kept in Git has to be resumed there: Flux or Argo CD put back what Git says.
     Resume(Target),
     Failover(Failover),
+    Diagnose(Diagnose),
     /// Print a completion script
     ///
     /// For `kubectl reeve` itself, kubectl asks a program `kubectl_complete-reeve` on the PATH: make it a link to
@@ -219,6 +220,25 @@ pub(crate) struct Failover {
     /// How long to wait; 0s is without end
     #[arg(long, default_value = "5m", requires = "wait")]
     pub(crate) timeout: Duration,
+}
+
+/// Look from a pod like the agents' own whether they could work: Waldur, the offerings, commands and files.
+///
+/// What a preflight does before agents start or change, at any time. It changes nothing; the result is in
+/// status.preflight too. The operator does the work: this needs the right to get, watch and patch the object, no more.
+#[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Only this mode. Default: all that the object has
+    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    pub(crate) mode: Option<String>,
+    /// How long to wait for the result; 0s is without end
+    #[arg(long, default_value = "10m")]
+    pub(crate) timeout: Duration,
+    /// Format; json and yaml are the entries of status.preflight
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
 }
 
 /// Formats of what is a document in any case.

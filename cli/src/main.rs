@@ -4,6 +4,7 @@
 mod arguments;
 mod cluster;
 mod completion;
+mod diagnose;
 mod exit;
 mod failover;
 mod files;
@@ -104,6 +105,7 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Reconcile(reconcile) => verbs::reconcile(&cluster, &reconcile, console).await,
         Verb::Suspend(target) => verbs::suspend(&cluster, &target, true, console).await,
         Verb::Failover(arguments) => failover::failover(&cluster, &arguments, console).await,
+        Verb::Diagnose(arguments) => diagnose::diagnose(&cluster, &arguments, console).await,
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
         Verb::Render(_)
         | Verb::Validate(_)

@@ -1,4 +1,5 @@
-//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover` has a file of its own.
+//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover` and `diagnose` have files
+//! of their own.
 
 use std::io::Write;
 
@@ -186,6 +187,7 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Reconcile(reconcile) => one(&reconcile.target).map(drop),
         Verb::Suspend(target) | Verb::Resume(target) => one(target).map(drop),
         Verb::Failover(failover) => one(&failover.target).map(drop),
+        Verb::Diagnose(diagnose) => one(&diagnose.target).map(drop),
         Verb::Render(_)
         | Verb::Validate(_)
         | Verb::Crds { .. }
@@ -250,7 +252,8 @@ pub(crate) async fn get(cluster: &Cluster, kind: &Row, name: &str) -> Result<Val
     value(object.map_err(|error| cluster.explain(&error, kind, name))?)
 }
 
-async fn merge(cluster: &Cluster, kind: &Row, name: &str, patch: &Value) -> Result<Value, Error> {
+/// Changes an object by a merge patch.
+pub(crate) async fn merge(cluster: &Cluster, kind: &Row, name: &str, patch: &Value) -> Result<Value, Error> {
     let parameters = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()

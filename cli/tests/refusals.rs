@@ -58,13 +58,14 @@ fn refusal(code: u16, reason: &str, message: &str) -> String {
     )
 }
 
-const VERBS: [&[&str]; 6] = [
+const VERBS: [&[&str]; 7] = [
     &["status", "siteagent/site"],
     &["status", "siteagent/site", "--watch"],
     &["reconcile", "siteagent/site"],
     &["suspend", "siteagent/site"],
     &["resume", "siteagent/site"],
     &["failover", "siteagent/site"],
+    &["diagnose", "siteagent/site"],
 ];
 
 fn every_verb_says(server: SocketAddr, words: &[&str]) {

@@ -14,6 +14,7 @@ pub use generated::{GeneratedFile, generated, yaml};
 pub use offline::Offline;
 pub use site_agent::{
     ClaimStatus, HighAvailability, Leader, MOST_STANDBYS, ModeSettings, ModeState, ModeStatus, Modes,
-    OfferingStatus, SiteAgent, SiteAgentSpec, SiteAgentStatus, Slurm,
+    OfferingStatus, Preflight, PreflightResult, PreflightStatus, SiteAgent, SiteAgentSpec, SiteAgentStatus,
+    Slurm,
 };
 pub use workload::{NetworkAccess, PodOverrides, Resources};

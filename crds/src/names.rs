@@ -72,6 +72,15 @@ table! {
     /// On a Deployment: digest of its pod template without the supervisor's image, by which an upgrade of the
     /// operator alone is told from a change.
     ANNOTATION_TEMPLATE_HASH = "reeve.dev/template-hash";
+    /// On an object of ours: look once more whether its agents could work, once for each new value: `<token>`, or
+    /// `<token>/<mode>` for one mode. Echoed as `status.lastHandledDiagnose`.
+    ANNOTATION_DIAGNOSE = "reeve.dev/diagnose";
+    /// On a Deployment: digest of what its pods have passed preflight with. On a Job: of what it looks at.
+    ANNOTATION_PREFLIGHT_HASH = "reeve.dev/preflight-hash";
+    /// On a Job of a preflight: which try it is, from 1.
+    ANNOTATION_PREFLIGHT_ATTEMPT = "reeve.dev/preflight-attempt";
+    /// On a Job of a preflight: digest of the request (`reeve.dev/reconcile` or `reeve.dev/diagnose`) that it serves.
+    ANNOTATION_PREFLIGHT_REQUEST = "reeve.dev/preflight-request";
     /// On a Lease, written by the supervisor: version of this protocol, `1`.
     ANNOTATION_PROTOCOL = "reeve.dev/protocol";
     /// On a Lease, written by the supervisor: `Starting`, `Running`, `Unhealthy`, `BackOff` or `Stopping`.
@@ -115,6 +124,10 @@ table! {
     CONDITION_SUSPENDED = "Suspended";
     /// The spec and everything it refers to make a configuration that works.
     CONDITION_CONFIG_VALID = "ConfigValid";
+    /// With what they would start with now, the agents of every mode were found able to work. False holds changes back
+    /// and leaves the pods that run; Unknown while that is looked at. Absent where nobody looks (`preflight.enabled:
+    /// false`, `stopped`, `suspend`).
+    CONDITION_PREFLIGHT_PASSED = "PreflightPassed";
     /// Something is sent to outside the cluster without TLS or without verifying it. Absent otherwise.
     CONDITION_INSECURE_TRANSPORT = "InsecureTransport";
     /// Waldur answers the agents' credentials, as their supervisors ask every few minutes. False makes `Ready` False
@@ -156,6 +169,11 @@ table! {
     REASON_ROLLING_OUT = "RollingOut";
     /// Pods do not become ready; the message says why.
     REASON_PODS_NOT_READY = "PodsNotReady";
+    /// Before a mode starts or changes, a Job looks whether its agent could work.
+    REASON_PREFLIGHT = "Preflight";
+    /// An agent could not work with what it is to start with; the message says why. Pods that run go on, and it is tried
+    /// again.
+    REASON_PREFLIGHT_FAILED = "PreflightFailed";
     /// A pod runs, and its agent starts.
     REASON_STARTING = "Starting";
     /// The agent runs but is not well: its heartbeat is old.

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use rustix::process::Signal;
 
 /// Supervises one program: signals, restarts, health, metrics, leadership.
@@ -20,6 +20,8 @@ pub struct CommandLine {
 pub enum Action {
     /// Run a command under supervision
     Run(Box<Run>),
+    /// Look once whether a command would work here, and say what it lacks
+    Preflight(Preflight),
     /// Copy this program to DIR/reeve-supervise
     Install {
         /// The directory, usually an emptyDir shared with the container that runs the command
@@ -132,6 +134,27 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
+/// The flags of `preflight`.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("what").args(["checks_file", "command"]).required(true).multiple(true))]
+pub struct Preflight {
+    /// File that says whom to ask and what to look for (crate reeve-checks)
+    #[arg(long, env = "REEVE_CHECKS_FILE")]
+    pub checks_file: Option<PathBuf>,
+    /// Time for everything together
+    #[arg(long, env = "REEVE_TIME_LIMIT", default_value = "120s", value_parser = duration)]
+    pub time_limit: Duration,
+    /// File that gets the result as JSON of at most 4096 bytes: the container's terminationMessagePath
+    #[arg(long, env = "REEVE_REPORT", default_value = DEFAULT_REPORT)]
+    pub report: PathBuf,
+    /// A command that looks for itself, and its arguments; not run when Waldur cannot be used
+    #[arg(last = true)]
+    pub command: Vec<String>,
+}
+
+/// Kubernetes' default for `terminationMessagePath`.
+pub const DEFAULT_REPORT: &str = "/dev/termination-log";
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -185,6 +208,20 @@ mod tests {
             .expect_err("refused")
             .to_string();
         assert!(error.contains("--identity"), "{error}");
+    }
+
+    #[test]
+    fn a_preflight_with_nothing_to_look_at_is_refused() {
+        let error = CommandLine::try_parse_from(["reeve-supervise", "preflight"]).expect_err("refused");
+        assert_eq!(error.exit_code(), i32::from(crate::exit::UNUSABLE));
+        for what in [&["--checks-file", "x"][..], &["--", "true", "-c"]] {
+            let line = [&["reeve-supervise", "preflight"], what].concat();
+            let Action::Preflight(flags) = CommandLine::parse_from(line).action else {
+                panic!("not preflight")
+            };
+            assert_eq!(flags.time_limit, Duration::from_mins(2));
+            assert_eq!(flags.report, PathBuf::from(DEFAULT_REPORT));
+        }
     }
 
     #[test]

@@ -13,11 +13,16 @@ use crate::exit;
 
 /// The guard's half: starts the copy in a process group of its own. Standard input and output are the command's.
 pub fn start(command: &[String]) -> io::Result<Child> {
-    Command::new("/proc/self/exe")
-        .args(["child", "--guard", &std::process::id().to_string(), "--"])
+    prepare(command).spawn()
+}
+
+/// The copy that becomes the command, to be started in a process group of its own by the thread that stays longest.
+pub fn prepare(command: &[String]) -> Command {
+    let mut copy = Command::new("/proc/self/exe");
+    copy.args(["child", "--guard", &std::process::id().to_string(), "--"])
         .args(command)
-        .process_group(0)
-        .spawn()
+        .process_group(0);
+    copy
 }
 
 /// The copy's half: dies with the guard from now on, then becomes the command. Returns the exit code when it cannot.

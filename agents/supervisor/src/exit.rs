@@ -1,6 +1,6 @@
 //! How a process ended, and the supervisor's own exit codes.
 
-use std::fmt;
+use std::{fmt, os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use rustix::process::WaitStatus;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const STOPPED: u8 = 0;
 /// The supervisor could not keep its promises, or could not start.
 pub const FAILED: u8 = 1;
+/// `preflight`: the command line or the checks file cannot be used.
+pub const UNUSABLE: u8 = 2;
 /// `child`: the command cannot be executed, as a shell says it.
 pub const CANNOT_EXECUTE: u8 = 126;
 /// `child`: there is no such command, as a shell says it.
@@ -26,6 +28,15 @@ pub enum Exit {
 impl From<WaitStatus> for Exit {
     fn from(status: WaitStatus) -> Self {
         match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, signal) => Self::Signal(signal.unwrap_or(0)),
+        }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
             (Some(code), _) => Self::Code(code),
             (None, signal) => Self::Signal(signal.unwrap_or(0)),
         }

@@ -24,6 +24,7 @@ pub mod leadership;
 pub mod metrics;
 pub mod monotonic;
 pub mod plan;
+pub mod preflight;
 pub mod processes;
 pub mod readiness;
 pub mod report;

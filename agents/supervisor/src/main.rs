@@ -6,17 +6,30 @@ use anyhow::Context;
 use clap::Parser;
 use reeve_supervise::{
     args::{Action, CommandLine, LogFormat, Run},
-    child, director, exit, guard, install,
+    child, director, exit, guard, install, preflight,
 };
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let done = match CommandLine::parse().action {
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            preflight::refuse(&error, std::env::args_os());
+            error.exit()
+        }
+    };
+    let done = match line.action {
         Action::Install { dir } => install::install(&dir)
             .map(|_| exit::STOPPED)
             .with_context(|| format!("cannot install into {}", dir.display())),
         Action::Child { guard, command } => Ok(child::become_command(guard, &command)),
+        Action::Preflight(flags) => runtime().map_err(Into::into).map(|runtime| {
+            let code = runtime.block_on(preflight::run(&flags));
+            // A file system that hangs must not keep the result.
+            runtime.shutdown_background();
+            code
+        }),
         Action::Run(flags) => log(&flags).and_then(|()| Ok(runtime()?.block_on(guard::run(*flags))?)),
         Action::Direct(flags) => log(&flags).and_then(|()| {
             // The only provider in the graph; a second call could not happen.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::output::{BAD, GOOD, WAITING};
 
-/// Modes, then offerings.
+/// Modes, offerings, and what preflights found.
 pub(crate) fn sections(object: &Value, now: Timestamp) -> Vec<Section> {
     let list = |field: &str| object["status"][field].as_array().cloned().unwrap_or_default();
     let modes = list("modes").into_iter().map(|mode| mode_row(&mode, now));
@@ -28,7 +28,27 @@ pub(crate) fn sections(object: &Value, now: Timestamp) -> Vec<Section> {
             modes,
         ),
         Section::new(&["OFFERING", "MODES"], offerings),
+        preflights(&list("preflight"), now),
     ]
+}
+
+/// What preflights found: `status.preflight`, or a part of it.
+pub(crate) fn preflights(found: &[Value], now: Timestamp) -> Section {
+    let row = |found: &Value| {
+        let result = found["result"].as_str().unwrap_or_default();
+        let colour = match result {
+            "Passed" => GOOD,
+            "Failed" => BAD,
+            _ => WAITING,
+        };
+        vec![
+            text(&found["mode"]),
+            Cell::styled(result, colour),
+            Cell::from(age(found["checkedAt"].as_str().unwrap_or_default(), now)),
+            text(&found["message"]),
+        ]
+    };
+    Section::new(&["MODE", "PREFLIGHT", "AGE", "MESSAGE"], found.iter().map(row))
 }
 
 fn mode_row(mode: &Value, now: Timestamp) -> Vec<Cell> {

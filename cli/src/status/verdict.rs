@@ -28,15 +28,19 @@ pub(crate) enum State {
     Stopped,
     /// It is being deleted.
     Terminating,
+    /// What was asked for came out well.
+    Passed,
+    /// What was asked for did not.
+    Failed,
 }
 
 impl State {
     /// How a run that only looks ends.
     pub(crate) const fn outcome(self) -> Outcome {
         match self {
-            Self::Ready => Outcome::Reached,
+            Self::Ready | Self::Passed => Outcome::Reached,
             Self::InProgress => Outcome::TimedOut,
-            Self::Stalled | Self::Terminating => Outcome::Failed,
+            Self::Stalled | Self::Terminating | Self::Failed => Outcome::Failed,
             Self::Suspended | Self::Stopped => Outcome::Paused,
         }
     }
@@ -49,9 +53,9 @@ impl State {
     /// Its colour.
     pub(crate) const fn style(self) -> Style {
         match self {
-            Self::Ready => GOOD,
+            Self::Ready | Self::Passed => GOOD,
             Self::InProgress | Self::Suspended | Self::Stopped => WAITING,
-            Self::Stalled | Self::Terminating => BAD,
+            Self::Stalled | Self::Terminating | Self::Failed => BAD,
         }
     }
 
@@ -64,6 +68,8 @@ impl State {
             Self::Suspended => "Suspended",
             Self::Stopped => "Stopped",
             Self::Terminating => "Terminating",
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a supervisor asks of the world that its program depends on: written by the operator, as JSON in the Secret
 //! that holds the program's configuration, and read by the supervisor. It holds credentials.
 
+pub mod preflight;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,19 @@ pub struct Checks {
     /// The brokers of its events; empty where it does not listen to any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<Broker>,
+    /// The offerings that the program serves. Only a preflight asks for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub offerings: Vec<Offering>,
+    /// Programs that the program runs: names on `PATH`, or paths. Only a preflight looks for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<String>,
+    /// Files that the program reads, by their paths. Only a preflight looks at them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// Further secrets of the program's configuration, which must not show in what a preflight says. Those of `waldur`
+    /// and `brokers` are known without.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
 }
 
 /// How the program reaches a Waldur.
@@ -77,6 +92,23 @@ pub struct Broker {
     pub consumers: usize,
 }
 
+/// An offering that the program serves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offering {
+    /// Its name in the object.
+    pub name: String,
+    /// Its UUID in Waldur, with hyphens or without.
+    pub uuid: String,
+    /// The connection that it is served over: an index into [`Checks::waldur`].
+    pub waldur: usize,
+}
+
+/// A secret value. Debug output does not show it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
 impl fmt::Debug for Auth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -89,6 +121,12 @@ impl fmt::Debug for Auth {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Proxy(…)")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
     }
 }
 
@@ -122,6 +160,14 @@ mod tests {
                 proxy: None,
                 consumers: 2,
             }],
+            offerings: vec![Offering {
+                name: "cluster-a".to_owned(),
+                uuid: "3f1c6b3e6b0f4f0e9a510a4c2f7c1d11".to_owned(),
+                waldur: 1,
+            }],
+            programs: vec!["sinfo".to_owned()],
+            files: vec!["/etc/slurm/slurm.conf".to_owned()],
+            secrets: vec![Secret("hidden-ldap-password".to_owned())],
         }
     }
 

@@ -30,13 +30,18 @@ impl ValidSite {
         let brokers = brokers
             .into_iter()
             .map(|(broker, consumers)| Broker { consumers, ..broker });
+        let waldur: Vec<_> = waldur.into_iter().collect();
         Checks {
-            waldur: waldur.into_iter().collect(),
+            offerings: self.served(mode, &waldur),
+            programs: self.programs(mode),
+            secrets: self.further_secrets(mode),
+            waldur,
             brokers: brokers.collect(),
+            ..Checks::default()
         }
     }
 
-    fn waldur(&self, offering: &ValidOffering) -> Waldur {
+    pub(crate) fn waldur(&self, offering: &ValidOffering) -> Waldur {
         let Connection {
             url,
             auth,

@@ -9,6 +9,7 @@ mod fixture;
 mod import;
 mod mode;
 mod plugins;
+mod preflight;
 #[cfg(test)]
 mod properties;
 mod references;

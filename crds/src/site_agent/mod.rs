@@ -1,6 +1,7 @@
 //! The custom resource `SiteAgent`: a site's agents and the workload that runs them.
 
 mod high_availability;
+mod preflight;
 mod status;
 
 use kube::CustomResource;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub use high_availability::{HighAvailability, MOST_STANDBYS};
+pub use preflight::{Preflight, PreflightResult, PreflightStatus};
 pub use status::{ClaimStatus, Leader, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
 
 use crate::workload::{NetworkAccess, PodOverrides, Resources};
@@ -82,6 +84,9 @@ pub struct SiteAgentSpec {
     /// Pods that stand by for those that work.
     #[serde(default)]
     pub high_availability: HighAvailability,
+    /// Whether agents are tried out before they start or change.
+    #[serde(default)]
+    pub preflight: Preflight,
     /// Part of a pod template that is merged into the pods of every mode, as the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_overrides: Option<PodOverrides>,

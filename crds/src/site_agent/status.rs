@@ -5,6 +5,8 @@ use reeve_site_agent::Mode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PreflightStatus;
+
 /// What the operator last saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +35,14 @@ pub struct SiteAgentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub claims: Option<Vec<ClaimStatus>>,
+    /// What was last found out about each mode before it starts, or on request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mode"]))]
+    pub preflight: Vec<PreflightStatus>,
+    /// The value of the annotation `reeve.dev/diagnose` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub last_handled_diagnose: Option<String>,
     /// The value of the annotation `reeve.dev/reconcile` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

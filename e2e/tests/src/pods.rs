@@ -18,11 +18,14 @@ impl Lab {
             .await
             .expect("pods can be listed");
         let waiting = pods.items.into_iter().filter(|pod| {
+            // What a Job runs is no agent.
+            let of_a_job = pod.labels().contains_key("batch.kubernetes.io/job-name");
             let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-            !conditions
+            let ready = conditions
                 .into_iter()
                 .flatten()
-                .any(|condition| condition.type_ == "Ready")
+                .any(|condition| condition.type_ == "Ready");
+            !of_a_job && !ready
         });
         for pod in waiting {
             self.run_pod(&pod).await;

@@ -1,4 +1,5 @@
-//! The objects that tests create: a small `SiteAgent` with three modes, and the Secret that it names.
+//! The objects that tests create: a small `SiteAgent` with three modes, and the Secret that it names. Without preflight,
+//! since no kubelet would run its Jobs.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -32,6 +33,7 @@ pub fn site(name: &str) -> Value {
         "kind": "SiteAgent",
         "metadata": {"name": name},
         "spec": {
+            "preflight": {"enabled": false},
             "waldur": {
                 "apiUrl": "https://waldur.example.org/api/",
                 "tokenRef": {"name": "waldur", "key": "token"},

@@ -38,7 +38,7 @@ impl Stage {
     const fn of(kind: ChildKind) -> Self {
         match kind {
             ChildKind::RoleBinding => Self::Bindings,
-            ChildKind::Deployment => Self::Pods,
+            ChildKind::Deployment | ChildKind::Job => Self::Pods,
             _ => Self::First,
         }
     }

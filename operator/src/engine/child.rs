@@ -6,8 +6,9 @@ use std::{collections::BTreeSet, fmt};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
+        batch::v1::Job,
         coordination::v1::Lease,
-        core::v1::{Secret, ServiceAccount},
+        core::v1::{Pod, Secret, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
         rbac::v1::{Role, RoleBinding},
@@ -40,10 +41,14 @@ pub enum ChildKind {
     Lease,
     /// Rendered configuration.
     Secret,
+    /// What is run once and has to succeed before the pods change.
+    Job,
     /// The pods.
     Deployment,
     /// Made by the Deployment controller; watched to know which Secrets are still in use, never applied.
     ReplicaSet,
+    /// Made by the Job controller; watched to know what a Job has found, never applied.
+    JobPod,
 }
 
 /// How a later change of a child is told from our own last write.
@@ -59,7 +64,7 @@ pub enum Versioning {
 
 impl ChildKind {
     /// The types that are applied.
-    pub const APPLIED: [Self; 8] = [
+    pub const APPLIED: [Self; 9] = [
         Self::ServiceAccount,
         Self::Role,
         Self::RoleBinding,
@@ -67,8 +72,14 @@ impl ChildKind {
         Self::PodDisruptionBudget,
         Self::Lease,
         Self::Secret,
+        Self::Job,
         Self::Deployment,
     ];
+
+    /// Whether children of this type are made by a controller of Kubernetes: they come and go with what it looks after.
+    pub const fn is_derived(self) -> bool {
+        matches!(self, Self::ReplicaSet | Self::JobPod)
+    }
 
     /// The API resource to send requests to.
     pub fn resource(self) -> ApiResource {
@@ -80,8 +91,10 @@ impl ChildKind {
             Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
             Self::Lease => ApiResource::erase::<Lease>(&()),
             Self::Secret => ApiResource::erase::<Secret>(&()),
+            Self::Job => ApiResource::erase::<Job>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
             Self::ReplicaSet => ApiResource::erase::<k8s_openapi::api::apps::v1::ReplicaSet>(&()),
+            Self::JobPod => ApiResource::erase::<Pod>(&()),
         }
     }
 
@@ -94,7 +107,8 @@ impl ChildKind {
             Self::ServiceAccount | Self::Role | Self::RoleBinding | Self::Secret => {
                 Versioning::ResourceVersion
             }
-            Self::Lease => Versioning::Identity,
+            // A Job is written by its controller, and never applied twice.
+            Self::Lease | Self::Job | Self::JobPod => Versioning::Identity,
         }
     }
 }
@@ -116,6 +130,7 @@ child_types!(
     PodDisruptionBudget,
     Lease,
     Secret,
+    Job,
     Deployment
 );
 

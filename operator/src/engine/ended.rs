@@ -62,7 +62,8 @@ impl<K: Kind> Reconciler<K> {
         }
         let pods = Api::<SlimPod>::namespaced(self.client.clone(), namespace);
         let pods = self.calls.run("list Pods", pods.list(&params)).await?;
-        Ok(!pods.items.iter().any(|pod| pod.state().differs(config)))
+        let mut working = pods.items.iter().filter(|pod| pod.job().is_none());
+        Ok(!working.any(|pod| pod.state().differs(config)))
     }
 
     /// Whether the part's Lease is in nobody's hand but that of a pod that is there (all of those have the right

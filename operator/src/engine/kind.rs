@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as MetaCondition;
 use kube::{Resource, core::NamespaceResourceScope};
 use reeve_api_types::{FieldPath, Problem};
@@ -74,6 +75,8 @@ pub struct Conclusion<S> {
     pub status: S,
     /// What follows from the difference to the status before.
     pub follow_up: FollowUp,
+    /// When to look again although nothing may have changed.
+    pub again_at: Option<Timestamp>,
 }
 
 /// What follows once from a change of status.
@@ -157,11 +160,12 @@ pub trait Kind: Send + Sync + 'static {
         root: &FieldPath,
     ) -> Result<Self::Valid, Vec<Problem>>;
 
-    /// What of the live children goes into `build`, and nothing else of them: a change of it means building anew.
+    /// What of the live children, and of the object beside its spec, goes into `build`, and nothing else of them: a
+    /// change of it means building anew. The default stands for children that are as wanted.
     type Live: Hash + Default + Send + Sync;
 
-    /// Reads it off the live children.
-    fn live(observed: &Observed, settings: &Settings) -> Self::Live;
+    /// Reads it off, as it is at the time `now`.
+    fn live(object: &Self::Object, observed: &Observed, settings: &Settings, now: Timestamp) -> Self::Live;
 
     /// What only one process may do at a time, whatever object it belongs to.
     type Claim: Ord + Hash + Clone + Debug + Send + Sync + 'static;

@@ -59,6 +59,7 @@ impl<K: Kind> Reconciler<K> {
             conditions: Vec::new(),
             status,
             follow_up: FollowUp::default(),
+            again_at: None,
         };
         let at = Circumstances {
             generation,

@@ -1,6 +1,7 @@
 //! How any object is reconciled: dereference, validate, build, apply, conclude. The kinds say *what* through
 //! the trait [`Kind`]; everything here is *how*, once for all of them.
 
+mod alarms;
 pub mod apply;
 pub mod backoff;
 pub mod cache;
@@ -24,12 +25,15 @@ pub mod stake;
 pub mod status;
 mod write_status;
 
+pub use alarms::Alarms;
 pub use check_settings::CheckSettings;
 pub use child::{Child, ChildKey, ChildKind, Children, Owner};
 pub use claims::{Bid, Holdings, Restriction};
 pub use dereference::{Content, Fetched, Reference};
 pub use kind::{Built, Conclusion, Kind, KindStatus, Settings};
-pub use observed::{ChildState, DeploymentState, Detail, LeaseState, Observed};
+pub use observed::{
+    ChildState, ContainerEnd, DeploymentState, Detail, JobEnd, JobPodState, JobState, LeaseState, Observed,
+};
 pub use reconcile::Reconciler;
 pub use status::{Condition, Verdict};
 

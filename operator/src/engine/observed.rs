@@ -5,6 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use jiff::Timestamp;
 use kube::api::ObjectMeta;
 use reeve_crds::names;
 
@@ -35,6 +36,10 @@ pub enum Detail {
     ReplicaSet(ReplicaSetState),
     /// A Lease's holder.
     Lease(Box<LeaseState>),
+    /// A Job's end.
+    Job(Box<JobState>),
+    /// How the pod of a Job fares.
+    JobPod(Box<JobPodState>),
 }
 
 /// A Deployment's progress.
@@ -62,6 +67,10 @@ pub struct DeploymentState {
     pub supervisor_image: Option<String>,
     /// Our digest of the template without that image.
     pub template_hash: Option<String>,
+    /// What its pods were found fit with: annotation `reeve.dev/preflight-hash`.
+    pub preflight_hash: Option<String>,
+    /// The `ServiceAccount` that its pods run as.
+    pub service_account: Option<String>,
 }
 
 impl DeploymentState {
@@ -94,6 +103,54 @@ pub struct LeaseState {
     pub reports: BTreeMap<String, String>,
 }
 
+/// A Job's end, and what we wrote on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobState {
+    /// Its component label.
+    pub part: String,
+    /// Our annotations on it, `reeve.dev/*`.
+    pub annotations: BTreeMap<String, String>,
+    /// How it came out; none while it runs.
+    pub end: Option<JobEnd>,
+}
+
+/// How a Job came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobEnd {
+    /// Whether it succeeded.
+    pub succeeded: bool,
+    /// When it ended.
+    pub at: Option<Timestamp>,
+    /// Its controller's word for a failure: `BackoffLimitExceeded`, `DeadlineExceeded`.
+    pub reason: String,
+    /// Its controller's sentence.
+    pub message: String,
+}
+
+/// How the pod of a Job fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobPodState {
+    /// Name of the Job.
+    pub job: String,
+    /// What it waits for: a reason of the kubelet's or the scheduler's, and the sentence that goes with it.
+    pub waiting: Option<(String, String)>,
+    /// The first container that failed, or the last that ended.
+    pub ended: Option<ContainerEnd>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerEnd {
+    /// Its name.
+    pub container: String,
+    /// Its exit code.
+    pub exit_code: i32,
+    /// The kubelet's word for it: `Error`, `OOMKilled`, `StartError`.
+    pub reason: String,
+    /// What it wrote as its termination message, or the kubelet's sentence.
+    pub message: String,
+}
+
 /// The children of one object that exist now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed(pub BTreeMap<ChildKey, ChildState>);
@@ -113,6 +170,22 @@ impl Observed {
             Detail::Lease(state) => Some(state),
             _ => None,
         }
+    }
+
+    /// The Jobs by name.
+    pub fn jobs(&self) -> impl Iterator<Item = (&str, &JobState)> {
+        self.0.iter().filter_map(|(key, child)| match &child.detail {
+            Detail::Job(state) => Some((key.name.as_str(), &**state)),
+            _ => None,
+        })
+    }
+
+    /// The pod of the Job `name`.
+    pub fn pod_of_job(&self, name: &str) -> Option<&JobPodState> {
+        self.0.values().find_map(|child| match &child.detail {
+            Detail::JobPod(state) if state.job == name => Some(&**state),
+            _ => None,
+        })
     }
 
     /// Names of Secrets that the template of any live `ReplicaSet` mounts: they are needed by running pods and
@@ -145,7 +218,30 @@ impl ChildState {
             uid: meta.uid.clone().unwrap_or_default(),
             version,
             stamp: stamp(kind, meta),
-            detail: Detail::None,
+            detail: match kind {
+                // Known from the answer to its apply, ahead of the watch: it must not be made twice.
+                ChildKind::Job => Detail::Job(Box::new(JobState::of(meta))),
+                _ => Detail::None,
+            },
+        }
+    }
+}
+
+impl JobState {
+    /// What its metadata tells.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        let part = meta
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(names::LABEL_COMPONENT));
+        let annotations = meta.annotations.iter().flatten();
+        Self {
+            part: part.cloned().unwrap_or_default(),
+            annotations: annotations
+                .filter(|(key, _)| key.starts_with(names::PREFIX))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            end: None,
         }
     }
 }

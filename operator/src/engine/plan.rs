@@ -60,7 +60,7 @@ pub fn orphans<'a>(
     let in_use = |key: &ChildKey| {
         key.kind == ChildKind::Secret && observed.secrets_in_use().any(|secret| secret == key.name)
     };
-    let orphan = move |key: &ChildKey| key.kind != ChildKind::ReplicaSet && !wanted(key) && !in_use(key);
+    let orphan = move |key: &ChildKey| !key.kind.is_derived() && !wanted(key) && !in_use(key);
     // Last applied, first deleted.
     observed.0.iter().rev().filter(move |(key, _)| orphan(key))
 }

@@ -8,11 +8,11 @@ use reeve_api_types::FieldPath;
 use reeve_crds::names;
 
 use super::{
-    ObjectKey,
+    Alarms, ObjectKey,
     apply::Applier,
     cache::{ChildIndex, Entry, Interest, Objects, PodIndex, ReferenceId},
     calls::{CallError, Calls},
-    child::Owner,
+    child::{ChildKey, Owner},
     claims::Restriction,
     dereference::{Fetched, Version, dereference, merge},
     kind::{Conclusion, FollowUp, Kind, KindStatus, Settings},
@@ -73,6 +73,8 @@ pub struct Reconciler<K: Kind> {
     pub notices: Notices,
     /// What is remembered between passes.
     pub memory: Memory<K::Outline>,
+    /// When to look at objects again.
+    pub alarms: Alarms,
 }
 
 impl<K: Kind> fmt::Debug for Reconciler<K> {
@@ -132,7 +134,7 @@ impl<K: Kind> Reconciler<K> {
             record.applied.clear();
         }
         let observed = self.children.of(&owner.uid);
-        let live = K::live(&observed, &self.settings);
+        let live = K::live(object, &observed, &self.settings, now());
         let input = |restriction: &Option<Restriction<K::Claim>>| {
             digest(&(
                 object.meta().generation,
@@ -272,7 +274,9 @@ impl<K: Kind> Reconciler<K> {
             return Ok(restriction);
         }
         record.wanted = built.children.keys();
-        record.applied.retain(|key, _| record.wanted.contains(key));
+        // What is held back is left as it is, whatever becomes of it.
+        let settled = |key: &ChildKey| record.wanted.contains(key) && !built.children.keeps(key);
+        record.applied.retain(|key, _| settled(key));
         let observed = self.children.of(&owner.uid);
         let plan = plan(&built.children, &observed, &record.applied);
         let applier = Applier {
@@ -309,6 +313,7 @@ impl<K: Kind> Reconciler<K> {
                 conditions: Vec::new(),
                 status: K::status(object).cloned().unwrap_or_default(),
                 follow_up: FollowUp::default(),
+                again_at: None,
             },
         };
         conclusion.conditions.push(valid);
@@ -332,6 +337,7 @@ impl<K: Kind> Reconciler<K> {
         conclusion: Conclusion<K::Status>,
         handled: Option<&str>,
     ) -> Result<(), CallError> {
+        self.alarms.set(key, conclusion.again_at);
         let verdict = conclusion.verdict.clone();
         let at = Circumstances {
             generation: object.meta().generation.unwrap_or_default(),

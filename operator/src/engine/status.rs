@@ -278,6 +278,7 @@ mod tests {
             conditions: vec![],
             status: Status::default(),
             follow_up: crate::engine::kind::FollowUp::default(),
+            again_at: None,
         }
     }
 

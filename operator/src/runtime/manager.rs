@@ -29,10 +29,10 @@ use super::{
 use crate::{
     controllers::site_agent::SiteAgents,
     engine::{
-        Kind, Reconciler,
+        Alarms, Kind, Reconciler,
         cache::{
             ChildFeed, ChildIndex, Guarded, Interest, ObjectFeed, Objects, Observable, PodFeed, PodIndex,
-            ReferenceFeed, SlimDeployment, SlimLease, SlimPod, SlimReplicaSet,
+            ReferenceFeed, SlimDeployment, SlimJob, SlimLease, SlimPod, SlimReplicaSet,
         },
         calls::{Calls, Fence, Rest},
         memory::Memory,
@@ -122,6 +122,7 @@ impl Manager {
                     metrics.failed_over(count);
                 }),
                 memory: Memory::default(),
+                alarms: Alarms::default(),
             },
             queue: Queue::default(),
             metrics: self.metrics.clone(),
@@ -142,6 +143,7 @@ impl Manager {
         self.watch_children_of::<SlimDeployment>();
         self.watch_children_of::<SlimReplicaSet>();
         self.watch_children_of::<SlimLease>();
+        self.watch_children_of::<SlimJob>();
         self.watch_children_of::<PartialObjectMeta<ServiceAccount>>();
         self.watch_children_of::<PartialObjectMeta<Role>>();
         self.watch_children_of::<PartialObjectMeta<RoleBinding>>();
@@ -175,14 +177,16 @@ impl Manager {
         }
     }
 
+    /// Pods of Deployments may hold duties; those of Jobs are children like others.
     fn watch_pods(&self) {
         let ours = format!("{}={}", names::LABEL_MANAGED_BY, names::MANAGED_BY);
         for scope in self.scopes.clone() {
             let mut feed = PodFeed::new(self.pods.clone());
+            let mut children = ChildFeed::new(self.children.clone());
             let controllers = self.controllers.clone();
             let config = watcher::Config::default().labels(&ours);
             self.watch::<SlimPod>(scope.as_deref(), config, move |event| {
-                for uid in feed.event(&event) {
+                for uid in feed.event(&event).into_iter().chain(children.event(&event)) {
                     wake_owner(&controllers, &uid);
                 }
             });

@@ -207,7 +207,8 @@ impl<K: Kind> Controller<K> {
         for key in woken {
             self.queue.add(key);
         }
-        if let Some(wait) = again {
+        let alarm = self.reconciler.alarms.take(&key, jiff::Timestamp::now());
+        if let Some(wait) = again.into_iter().chain(alarm).min() {
             self.queue.add_after(key, wait);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_api_types::{FieldPath, SourceKind};
 use reeve_operator::{
-    controllers::site_agent::{LiveSupervisors, SiteAgents},
+    controllers::site_agent::{Live, SiteAgents},
     engine::{ChildKind, Fetched, Kind, Owner, Settings, dereference::Version},
 };
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn another_token_makes_another_configuration_and_another_template() {
         let valid =
             SiteAgents::validate(&object, &content, &settings(), &FieldPath::new("spec")).expect("valid");
         let owner = Owner::of(SiteAgents::SLUG, &object);
-        let built = SiteAgents::build(&owner, valid, &LiveSupervisors::default(), &settings());
+        let built = SiteAgents::build(&owner, valid, &Live::default(), &settings());
         built.outline.modes[0].config_hash.clone()
     };
     assert_ne!(other("one"), other("two"));
@@ -120,7 +120,7 @@ fn a_mirror_serves_the_agents_image() {
         image_registry: Some("mirror.example:5000".into()),
         ..settings()
     };
-    let built = build_with(&json!({}), &LiveSupervisors::default(), &settings);
+    let built = build_with(&json!({}), &Live::default(), &settings);
     let pod = body(&built, ChildKind::Deployment, "site-orders")["spec"]["template"]["spec"].clone();
     assert_eq!(
         pod["containers"][0]["image"],

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use reeve_api_types::{FieldPath, Problem, SourceKind};
 use reeve_crds::{SiteAgent, names};
 use reeve_operator::{
-    controllers::site_agent::{LiveSupervisors, Outline, SiteAgents},
+    controllers::site_agent::{Live, Outline, SiteAgents},
     engine::{
         Built, CheckSettings, ChildKey, ChildKind, ChildState, Content, DeploymentState, Detail, Fetched,
         Kind, LeaseState, Observed, Owner, Settings, dereference::Version, kind::AgentUpdate,
@@ -70,14 +71,19 @@ pub(crate) fn content() -> Content {
     Content([((SourceKind::Secret, "waldur".to_owned()), found)].into())
 }
 
-pub(crate) fn build_with(change: &Value, live: &LiveSupervisors, settings: &Settings) -> Built<Outline> {
+pub(crate) fn build_with(change: &Value, live: &Live, settings: &Settings) -> Built<Outline> {
     let object = object(change);
     let valid = SiteAgents::validate(&object, &content(), settings, &FieldPath::new("spec")).expect("valid");
     SiteAgents::build(&Owner::of(SiteAgents::SLUG, &object), valid, live, settings)
 }
 
+/// What of live children goes into building, at no time in particular.
+pub(crate) fn live(change: &Value, observed: &Observed, settings: &Settings) -> Live {
+    SiteAgents::live(&object(change), observed, settings, Timestamp::UNIX_EPOCH)
+}
+
 pub(crate) fn build(change: &Value) -> Built<Outline> {
-    build_with(change, &LiveSupervisors::default(), &settings())
+    build_with(change, &Live::default(), &settings())
 }
 
 pub(crate) fn problems(change: &Value, content: &Content) -> Vec<Problem> {
@@ -124,6 +130,28 @@ pub(crate) fn observed(
                 },
             )
         }));
+    }
+    observed
+}
+
+/// Children of a site on which all is as it was built, and well.
+pub(crate) fn observed_as_built(built: &Built<Outline>) -> Observed {
+    let mut observed = observed(&built.outline, |_, _| {});
+    for child in built.children.in_order() {
+        let Some(state) = observed.0.get_mut(&child.key) else {
+            continue;
+        };
+        let Detail::Deployment(deployment) = &mut state.detail else {
+            continue;
+        };
+        let image = &child.body["spec"]["template"]["spec"]["initContainers"][0]["image"];
+        deployment.supervisor_image = image.as_str().map(ToOwned::to_owned);
+        let hash = &child.body["metadata"]["annotations"][names::ANNOTATION_TEMPLATE_HASH];
+        deployment.template_hash = hash.as_str().map(ToOwned::to_owned);
+        let hash = &child.body["metadata"]["annotations"][names::ANNOTATION_PREFLIGHT_HASH];
+        deployment.preflight_hash = hash.as_str().map(ToOwned::to_owned);
+        let account = &child.body["spec"]["template"]["spec"]["serviceAccountName"];
+        deployment.service_account = account.as_str().map(ToOwned::to_owned);
     }
     observed
 }

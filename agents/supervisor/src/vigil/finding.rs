@@ -15,6 +15,8 @@ pub enum Reason {
     NotSupported,
     /// No answer, or none that makes sense.
     Unreachable,
+    /// An answer, but of something else than Waldur's API. Protocol 1 calls it `Unreachable` too.
+    NotWaldur,
     /// No secure connection.
     TlsError,
     /// The credentials are refused.
@@ -29,9 +31,17 @@ impl Reason {
             Self::NotChecked => "NotChecked",
             Self::NoConnection => "NoConnection",
             Self::NotSupported => "NotSupported",
-            Self::Unreachable => "Unreachable",
+            Self::Unreachable | Self::NotWaldur => "Unreachable",
             Self::TlsError => "TLSError",
             Self::Unauthorized => "Unauthorized",
+        }
+    }
+
+    /// The word as a preflight writes it.
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::NotWaldur => "NotWaldur",
+            other => other.word(),
         }
     }
 
@@ -41,7 +51,7 @@ impl Reason {
             Self::Succeeded => 0,
             Self::NotChecked => 1,
             Self::NoConnection => 2,
-            Self::Unreachable => 3,
+            Self::Unreachable | Self::NotWaldur => 3,
             Self::NotSupported => 4,
             Self::TlsError => 5,
             Self::Unauthorized => 6,

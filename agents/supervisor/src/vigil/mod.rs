@@ -256,7 +256,8 @@ fn spoken(time: Duration) -> String {
     }
 }
 
-fn read(file: &Path) -> std::io::Result<Checks> {
+/// Reads what to check. An error names no more than a place in the file.
+pub fn read(file: &Path) -> std::io::Result<Checks> {
     let bytes = std::fs::read(file)?;
     // The cause of a parse error can quote what the file says, secrets included.
     serde_json::from_slice(&bytes).map_err(|error| {

@@ -13,12 +13,34 @@ use super::{
 /// A UUID that nothing has: asked is only whether there is such a path.
 const NOTHING: &str = "00000000000000000000000000000000";
 
-/// Whether Waldur answers this user. Asks for one field of `users/me/`, the cheapest page that needs a login.
+/// Whether Waldur answers this user.
 pub async fn greet(client: &Client, waldur: &Waldur) -> Finding {
-    match ask(client, waldur, "users/me/?field=uuid").await {
+    match authorize(client, waldur).await {
+        Ok(authorization) => greet_as(client, waldur, &authorization).await,
+        Err(finding) => finding,
+    }
+}
+
+/// Whether Waldur answers whom this value of `Authorization` stands for. Asks for one field of `users/me/`, the cheapest
+/// page that needs a login.
+pub async fn greet_as(client: &Client, waldur: &Waldur, authorization: &HeaderValue) -> Finding {
+    match get(client, waldur, authorization, "users/me/?field=uuid").await {
         Ok((uri, answer)) => of_me(&uri, waldur, &answer),
         Err(finding) => finding,
     }
+}
+
+/// Whether an offering is there for this user to see: as the agent asks for it, by the UUID as it is configured.
+/// Waldur does not tell one that is not there from one that belongs to others.
+pub async fn sees_offering(
+    client: &Client,
+    waldur: &Waldur,
+    authorization: &HeaderValue,
+    uuid: &str,
+) -> Result<bool, Finding> {
+    let path = format!("marketplace-provider-offerings/{uuid}/?field=uuid");
+    let (uri, answer) = get(client, waldur, authorization, &path).await?;
+    of_offering(&uri, &answer)
 }
 
 /// Whether this Waldur has the queues that agents from 1.0.7 on need. A path that exists but takes only POST is
@@ -79,13 +101,13 @@ pub fn broker_uri(broker: &Broker) -> Option<Uri> {
 }
 
 async fn ask(client: &Client, waldur: &Waldur, path: &str) -> Result<(Uri, Answer), Finding> {
-    let url = api(&waldur.url);
-    let Ok(uri) = format!("{url}{path}").parse::<Uri>() else {
-        return Err(Finding::new(
-            Reason::NotChecked,
-            "cannot ask: apiUrl makes no URL",
-        ));
-    };
+    let authorization = authorize(client, waldur).await?;
+    get(client, waldur, &authorization, path).await
+}
+
+/// The value of `Authorization` for a Waldur: made of the token, or of one that the OIDC provider gives for it. Debug
+/// output does not show it.
+pub async fn authorize(client: &Client, waldur: &Waldur) -> Result<HeaderValue, Finding> {
     let credentials = match &waldur.auth {
         Auth::Token(token) => format!("Token {token}"),
         Auth::Oidc {
@@ -102,9 +124,25 @@ async fn ask(client: &Client, waldur: &Waldur, path: &str) -> Result<(Uri, Answe
         Finding::new(Reason::Unauthorized, message)
     })?;
     authorization.set_sensitive(true);
+    Ok(authorization)
+}
+
+async fn get(
+    client: &Client,
+    waldur: &Waldur,
+    authorization: &HeaderValue,
+    path: &str,
+) -> Result<(Uri, Answer), Finding> {
+    let url = api(&waldur.url);
+    let Ok(uri) = format!("{url}{path}").parse::<Uri>() else {
+        return Err(Finding::new(
+            Reason::NotChecked,
+            "cannot ask: apiUrl makes no URL",
+        ));
+    };
     let question = Question {
         uri: &uri,
-        authorization: Some(authorization),
+        authorization: Some(authorization.clone()),
         form: None,
         verify: waldur.verify,
         proxy: waldur.proxy.as_ref(),
@@ -178,28 +216,50 @@ fn percent(text: &str) -> String {
     })
 }
 
+/// Anything of Waldur's.
+#[derive(Deserialize)]
+struct Thing {
+    #[serde(rename = "uuid")]
+    _uuid: String,
+}
+
 fn of_me(uri: &Uri, waldur: &Waldur, answer: &Answer) -> Finding {
-    #[derive(Deserialize)]
-    struct Me {
-        #[serde(rename = "uuid")]
-        _uuid: String,
-    }
     let what = match waldur.auth {
         Auth::Token(_) => "the token: put a valid one into the Secret that tokenRef names",
         Auth::Oidc { .. } => "the OIDC provider's token",
     };
     match answer.status {
-        200 if serde_json::from_slice::<Me>(&answer.body).is_ok() => Finding::good(),
-        200 => unreachable(uri, "answers, but not as Waldur's API; check apiUrl"),
+        200 if serde_json::from_slice::<Thing>(&answer.body).is_ok() => Finding::good(),
+        200 => not_waldur(uri, "answers, but not as Waldur's API; check apiUrl"),
         status @ (401 | 403) => Finding::new(
             Reason::Unauthorized,
             format!("{} refuses (status {status}) {what}", base(uri)),
         ),
         status @ (300..=399 | 404) => {
-            unreachable(uri, &format!("has no API there (status {status}); check apiUrl"))
+            not_waldur(uri, &format!("has no API there (status {status}); check apiUrl"))
         }
         status => unreachable(uri, &format!("answers with status {status}")),
     }
+}
+
+fn of_offering(uri: &Uri, answer: &Answer) -> Result<bool, Finding> {
+    match answer.status {
+        200 if serde_json::from_slice::<Thing>(&answer.body).is_ok() => Ok(true),
+        200 => Err(not_waldur(uri, "answers, but not as Waldur's API; check apiUrl")),
+        404 => Ok(false),
+        status @ (401 | 403) => Err(Finding::new(
+            Reason::Unauthorized,
+            format!(
+                "{} refuses (status {status}) to show it to the user that it knows by these credentials",
+                base(uri)
+            ),
+        )),
+        status => Err(unreachable(uri, &format!("answers with status {status}"))),
+    }
+}
+
+fn not_waldur(uri: &Uri, what: &str) -> Finding {
+    Finding::new(Reason::NotWaldur, format!("{} {what}", base(uri)))
 }
 
 #[cfg(test)]
@@ -220,11 +280,11 @@ mod tests {
         let uri = "https://waldur.example.org/api/users/me/".parse().expect("a URL");
         for (status, body, reason) in [
             (200, r#"{"uuid":"0c"}"#, Reason::Succeeded),
-            (200, "<html>", Reason::Unreachable),
+            (200, "<html>", Reason::NotWaldur),
             (401, "{}", Reason::Unauthorized),
             (403, "{}", Reason::Unauthorized),
-            (404, "{}", Reason::Unreachable),
-            (301, "", Reason::Unreachable),
+            (404, "{}", Reason::NotWaldur),
+            (301, "", Reason::NotWaldur),
             (429, "", Reason::Unreachable),
             (503, "", Reason::Unreachable),
         ] {
@@ -232,6 +292,28 @@ mod tests {
             let finding = of_me(&uri, &waldur(), &Answer { status, body });
             assert_eq!(finding.reason, reason, "{status}");
             assert!(!finding.message.contains("hidden") && !finding.message.contains("html"));
+        }
+    }
+
+    #[test]
+    fn an_offering_is_there_or_not_or_it_cannot_be_told() {
+        let uri = "https://waldur.example.org/api/x/".parse().expect("a URL");
+        let told = |status, body: &'static str| {
+            let body = axum::body::Bytes::from_static(body.as_bytes());
+            of_offering(&uri, &Answer { status, body }).map_err(|finding| finding.reason)
+        };
+        assert_eq!(told(200, r#"{"uuid":"0c"}"#), Ok(true));
+        assert_eq!(
+            told(404, r#"{"detail":"No Offering matches the given query."}"#),
+            Ok(false)
+        );
+        for (status, body, reason) in [
+            (200, "<html>", Reason::NotWaldur),
+            (401, "{}", Reason::Unauthorized),
+            (403, "{}", Reason::Unauthorized),
+            (502, "", Reason::Unreachable),
+        ] {
+            assert_eq!(told(status, body), Err(reason), "{status}");
         }
     }
 

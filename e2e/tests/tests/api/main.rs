@@ -7,6 +7,7 @@ mod claims;
 mod leadership;
 mod mistakes;
 mod outage;
+mod preflight;
 mod process;
 mod refusals;
 mod rights;
@@ -64,6 +65,11 @@ fn main() -> ExitCode {
             of_two_created_at_once_one_serves_and_an_operator_killed_in_between_changes_nothing,
             an_offering_that_turns_to_events_is_held_back_until_its_polling_agent_has_let_go,
             two_objects_exchange_their_offerings_without_ever_serving_one_twice,
+        }
+        preflight {
+            a_first_start_waits_for_its_jobs_which_go_once_the_deployments_are_there,
+            a_change_that_fails_leaves_what_runs_and_rolls_once_it_is_put_right,
+            a_diagnosis_is_made_once_and_changes_nothing,
         }
         leadership {
             after_kill_9_the_other_replica_leads_within_the_lease_duration_plus_one_second,

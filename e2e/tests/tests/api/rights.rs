@@ -116,14 +116,37 @@ async fn exercise(lab: &Lab) {
         },
     )
     .await;
+    take_the_name_of_a_job(lab).await;
     for orphan in orphans(&site.metadata.uid.unwrap_or_default()) {
         lab.apply(&orphan);
     }
     until("what is no longer wanted is gone", SOON, async || {
-        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies,pdb";
+        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies,pdb,jobs";
         !lab.kubectl(&["get", kinds, "--output=name"]).contains("orphan")
     })
     .await;
+}
+
+/// Its name tells what it looks at, so it is the same for the same object made anew.
+async fn take_the_name_of_a_job(lab: &Lab) {
+    let with_preflight = || site::site_with("g", &[("/spec/preflight", json!({}))]);
+    lab.create(with_preflight()).await;
+    let name = reeve_e2e_tests::until_some("a Job", SOON, async || {
+        let names = lab.kubectl(&["get", "jobs", "--output=jsonpath={.items[*].metadata.name}"]);
+        names
+            .split_whitespace()
+            .find(|name| name.starts_with("g-orders"))
+            .map(ToOwned::to_owned)
+    })
+    .await;
+    lab.delete("g").await;
+    until("the Job is gone", SOON, async || {
+        lab.kubectl(&["get", "jobs", "--output=name"]).is_empty()
+    })
+    .await;
+    lab.kubectl(&["create", "job", &name, "--image=example.org/foreign:1"]);
+    lab.create(with_preflight()).await;
+    lab.reason("g", "NameTaken").await;
 }
 
 /// One object of each type that looks like a child of an older version which is wanted no longer.
@@ -131,6 +154,7 @@ fn orphans(uid: &str) -> Vec<Value> {
     let labels = json!({"app.kubernetes.io/managed-by": "reeve", "reeve.dev/owner-uid": uid});
     let pods =
         json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
+    let once = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}});
     let selector = json!({"matchLabels": {"app": "a"}});
     let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "orphan"});
     let types = [
@@ -139,6 +163,7 @@ fn orphans(uid: &str) -> Vec<Value> {
             "Deployment",
             json!({"spec": {"selector": selector, "template": pods}}),
         ),
+        ("batch/v1", "Job", json!({"spec": {"template": once}})),
         ("coordination.k8s.io/v1", "Lease", json!({})),
         ("v1", "Secret", json!({})),
         ("v1", "ServiceAccount", json!({})),

@@ -4,6 +4,7 @@
 mod agents;
 mod events;
 mod operator;
+mod preflight;
 mod stage;
 mod standbys;
 
@@ -54,6 +55,12 @@ fn main() -> ExitCode {
             an_idle_pod_stops_long_before_its_grace_is_over,
             a_pod_in_the_middle_of_an_order_finishes_it_before_it_stops,
             an_agent_that_is_killed_is_started_again_in_its_pod,
+        }
+        preflight {
+            a_wrong_token_leaves_the_pods_as_they_are_and_is_named,
+            an_image_without_the_commands_is_found_before_orders_fail,
+        }
+        agents {
             another_token_rolls_the_pods,
         }
         standbys {

@@ -7,7 +7,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec},
         coordination::v1::Lease,
-        core::v1::{PodTemplateSpec, Secret},
+        core::v1::PodTemplateSpec,
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     claims, network,
     pod::{PodContext, configuration},
+    preflight::{self, Gates, Live, config_secret},
     rbac,
     standbys::Standbys,
     validate::{ValidMode, ValidSiteAgent},
@@ -37,6 +38,8 @@ pub struct Outline {
     pub stopped: bool,
     /// What goes unprotected to outside the cluster, a sentence each.
     pub insecure: Vec<String>,
+    /// What preflights look at.
+    pub(super) preflight: preflight::Outline,
 }
 
 /// What `conclude` needs to know of a mode.
@@ -59,7 +62,7 @@ pub struct ModeOutline {
 /// Supervisors of another operator version that run now, by Deployment. They stay until the pods change anyway
 /// (an upgrade of the operator restarts nothing), unless `--agent-update=now`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct LiveSupervisors(BTreeMap<String, LiveSupervisor>);
+pub(super) struct LiveSupervisors(BTreeMap<String, LiveSupervisor>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct LiveSupervisor {
@@ -69,7 +72,7 @@ struct LiveSupervisor {
 
 impl LiveSupervisors {
     /// Reads them off the live Deployments. Those that run this operator's own are no news.
-    pub fn of(observed: &Observed, settings: &Settings) -> Self {
+    pub(super) fn of(observed: &Observed, settings: &Settings) -> Self {
         if settings.agent_update == AgentUpdate::Now {
             return Self::default();
         }
@@ -95,7 +98,7 @@ impl LiveSupervisors {
 pub(super) fn build(
     owner: &Owner,
     valid: &ValidSiteAgent,
-    live: &LiveSupervisors,
+    live: &Live,
     settings: &Settings,
 ) -> Built<Outline> {
     let mut children = Children::default();
@@ -109,12 +112,14 @@ pub(super) fn build(
     if let Some(network) = &valid.network {
         children.apply(&network::policy(owner, network));
     }
+    let gates = Gates::new(owner, valid, live, settings, &account);
     let context = ModeContext {
         owner,
         valid,
-        live,
+        live: &live.supervisors,
         settings,
         account: &account,
+        gates: &gates,
     };
     let modes: Vec<_> = valid
         .modes
@@ -124,7 +129,12 @@ pub(super) fn build(
     let mut leases: Vec<_> = modes.iter().map(|mode| mode.lease.clone()).collect();
     leases.extend(claims::leases_of_releasing(owner, valid, &mut children));
     children.apply(&rbac::lease_role(owner, leases));
-    children.apply(&rbac::lease_role_binding(owner, &account));
+    let others = gates.other_accounts();
+    children.apply(&rbac::lease_role_binding(
+        owner,
+        others.into_iter().chain([account.as_str()]),
+    ));
+    let preflight = gates.build(&mut children);
     let offerings = valid.site.all_offerings().iter().map(|offering| OfferingStatus {
         name: offering.spec().name.clone(),
         modes: offering.modes().collect(),
@@ -135,6 +145,7 @@ pub(super) fn build(
         offerings,
         stopped: valid.stopped,
         insecure: valid.insecure.clone(),
+        preflight,
     };
     Built { children, outline }
 }
@@ -145,6 +156,7 @@ struct ModeContext<'a> {
     live: &'a LiveSupervisors,
     settings: &'a Settings,
     account: &'a str,
+    gates: &'a Gates<'a>,
 }
 
 impl ModeContext<'_> {
@@ -156,18 +168,14 @@ impl ModeContext<'_> {
             metadata: self.owner.meta(&name, slug),
             ..Lease::default()
         });
-        let data = configuration(self.valid, mode);
+        let data = configuration(
+            &self.valid.site,
+            self.valid.slurm.as_ref(),
+            mode.mode,
+            mode.log_level,
+        );
         let config_hash = digest(&data);
         let config = self.owner.child_name(&[slug, &config_hash]);
-        // Named by its content and immutable: a pod never sees a half-changed configuration, and
-        // `kubectl rollout undo` finds the one that went with the older template.
-        children.apply(&Secret {
-            metadata: self.owner.meta(&config, slug),
-            data: Some(data),
-            immutable: Some(true),
-            type_: Some("Opaque".to_owned()),
-            ..Secret::default()
-        });
         let outline = ModeOutline {
             mode: mode.mode,
             lease: name.clone(),
@@ -183,7 +191,10 @@ impl ModeContext<'_> {
         if let Some(budget) = self.valid.standbys.budget(self.owner, &outline.deployment, slug) {
             children.apply(&budget);
         }
-        children.apply(&self.deployment(mode, &outline, &config));
+        if !self.gates.holds(mode.mode) {
+            children.apply(&config_secret(self.owner, slug, &config, data));
+            children.apply(&self.deployment(mode, &outline, &config));
+        }
         outline
     }
 
@@ -211,7 +222,10 @@ impl ModeContext<'_> {
         let template_hash = digest_of(&pod.template(""));
         let image = self.live.image_for(&outline.deployment, &template_hash);
         let template = pod.template(image.unwrap_or(&self.settings.agents_image));
-        metadata.annotations = Some([(names::ANNOTATION_TEMPLATE_HASH.to_owned(), template_hash)].into());
+        let mut annotations = BTreeMap::from([(names::ANNOTATION_TEMPLATE_HASH.to_owned(), template_hash)]);
+        let passed = self.gates.passed(mode.mode);
+        annotations.extend(passed.map(|hash| (names::ANNOTATION_PREFLIGHT_HASH.to_owned(), hash.to_owned())));
+        metadata.annotations = Some(annotations);
         Deployment {
             metadata,
             spec: Some(DeploymentSpec {
@@ -238,8 +252,16 @@ fn digest_of(template: &PodTemplateSpec) -> String {
     digest(&BTreeMap::from([(String::new(), ByteString(bytes))]))
 }
 
+/// Digest of a text.
+pub(super) fn short_digest(text: &str) -> String {
+    digest(&BTreeMap::from([(
+        String::new(),
+        ByteString(text.as_bytes().to_vec()),
+    )]))
+}
+
 /// The first 10 hexadecimal digits of a digest over keys and values.
-fn digest(data: &BTreeMap<String, ByteString>) -> String {
+pub(super) fn digest(data: &BTreeMap<String, ByteString>) -> String {
     let mut hash = Sha256::new();
     for (key, value) in data {
         // The lengths keep {"a": "bc"} and {"ab": "c"} apart.

@@ -87,6 +87,9 @@ fn slot(claim: &mut ClaimStatus, duty: Duty) -> &mut Option<Mode> {
 
 /// Takes out of a valid spec what others have.
 pub(super) fn restrict(valid: &mut ValidSiteAgent, to: &Restriction<DutyOf>) {
+    if !to.withheld.is_empty() {
+        valid.unrestricted = Some((valid.site.clone(), valid.modes.clone()));
+    }
     valid
         .site
         .withhold(|claim| to.withheld.contains(&DutyOf::from(claim)));
@@ -96,6 +99,10 @@ pub(super) fn restrict(valid: &mut ValidSiteAgent, to: &Restriction<DutyOf>) {
         .into_iter()
         .filter(|mode| to.releasing.contains(mode.slug()));
     valid.releasing = releasing.collect();
+    let of_part = |part: &String| Mode::ALL.into_iter().find(|mode| mode.slug() == part);
+    let moving = to.moving.iter();
+    let moving = moving.filter_map(|(from, to)| Some((of_part(from)?, of_part(to)?)));
+    valid.moving = moving.collect();
 }
 
 /// The Leases of modes that serve nothing any more while their pods end: a supervisor says by its Lease that its agent

@@ -8,6 +8,7 @@ use super::{
     alive,
     build::{ModeOutline, Outline},
     failover,
+    preflight::{Findings, Obstacle},
 };
 use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
 
@@ -25,8 +26,11 @@ pub(super) fn conclude(
         .iter()
         .map(|mode| ModeView::of(mode, observed))
         .collect();
-    let ready = modes.iter().filter(|mode| mode.trouble().is_none()).count();
+    let findings = Findings::of(&outline.preflight, observed, before);
+    let well = |mode: &&ModeView<'_>| findings.lets(mode.outline.mode) && mode.trouble().is_none();
+    let ready = modes.iter().filter(well).count();
     let mut conditions = vec![available(outline, &modes)];
+    conditions.extend(findings.condition());
     if !outline.insecure.is_empty() {
         let message = outline.insecure.join("; ");
         conditions.push(Condition::new(
@@ -45,20 +49,27 @@ pub(super) fn conclude(
         .map(|(mode, status)| (mode.outline, mode.lease, status));
     Conclusion {
         follow_up: failover::follow_up(seen, before),
-        verdict: verdict(outline, &modes),
+        verdict: verdict(outline, &modes, &findings),
         conditions,
+        again_at: findings.again_at(),
         status: SiteAgentStatus {
             ready_modes: Some(format!("{ready}/{}", modes.len())),
             modes: statuses,
             offerings: outline.offerings.clone(),
+            preflight: findings.statuses(),
+            last_handled_diagnose: findings.handled(),
             ..SiteAgentStatus::default()
         },
     }
 }
 
-fn verdict(outline: &Outline, modes: &[ModeView<'_>]) -> Verdict {
+fn verdict(outline: &Outline, modes: &[ModeView<'_>], findings: &Findings<'_>) -> Verdict {
     let count = modes.len();
-    let troubles: Vec<_> = modes.iter().filter_map(ModeView::trouble).collect();
+    let running = modes.iter().filter(|mode| findings.lets(mode.outline.mode));
+    let troubles = running.filter_map(ModeView::trouble);
+    let troubles: Vec<_> = troubles
+        .chain(findings.obstacles().into_iter().map(Trouble::from))
+        .collect();
     let Some(worst) = troubles.iter().max_by_key(|trouble| trouble.waits) else {
         return if outline.stopped {
             let message =
@@ -145,6 +156,21 @@ struct Trouble {
     waits: bool,
     reason: &'static str,
     message: String,
+}
+
+impl From<Obstacle> for Trouble {
+    fn from(obstacle: Obstacle) -> Self {
+        let Obstacle {
+            waits,
+            reason,
+            message,
+        } = obstacle;
+        Self {
+            waits,
+            reason,
+            message,
+        }
+    }
 }
 
 impl Trouble {

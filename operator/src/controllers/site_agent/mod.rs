@@ -8,6 +8,7 @@ mod failover;
 mod network;
 mod overrides;
 mod pod;
+mod preflight;
 mod rbac;
 mod standbys;
 mod typed;
@@ -15,6 +16,7 @@ mod validate;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use reeve_api_types::{FieldPath, Problem};
 use reeve_crds::{SiteAgent, SiteAgentStatus};
@@ -26,8 +28,9 @@ use crate::engine::{
     Settings, dereference::of_sources,
 };
 
-pub use build::{LiveSupervisors, Outline};
+pub use build::Outline;
 pub use claims::{DutyOf, conflicts};
+pub use preflight::Live;
 pub use standbys::Standbys;
 pub use validate::ValidSiteAgent;
 
@@ -40,7 +43,7 @@ impl Kind for SiteAgents {
     type Status = SiteAgentStatus;
     type Valid = ValidSiteAgent;
     type Outline = Outline;
-    type Live = LiveSupervisors;
+    type Live = Live;
     type Claim = DutyOf;
 
     const SLUG: &'static str = "site-agent";
@@ -87,16 +90,11 @@ impl Kind for SiteAgents {
         outline.modes.iter().map(of_mode).collect()
     }
 
-    fn live(observed: &Observed, settings: &Settings) -> LiveSupervisors {
-        LiveSupervisors::of(observed, settings)
+    fn live(object: &SiteAgent, observed: &Observed, settings: &Settings, now: Timestamp) -> Live {
+        Live::of(object, observed, settings, now)
     }
 
-    fn build(
-        owner: &Owner,
-        valid: ValidSiteAgent,
-        live: &LiveSupervisors,
-        settings: &Settings,
-    ) -> Built<Outline> {
+    fn build(owner: &Owner, valid: ValidSiteAgent, live: &Live, settings: &Settings) -> Built<Outline> {
         build::build(owner, &valid, live, settings)
     }
 

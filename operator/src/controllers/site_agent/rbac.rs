@@ -38,8 +38,14 @@ pub(super) fn lease_role(owner: &Owner, leases: Vec<String>) -> Role {
     }
 }
 
-/// Gives the role to the account that the pods run as.
-pub(super) fn lease_role_binding(owner: &Owner, account: &str) -> RoleBinding {
+/// Gives the role to the accounts that the pods run as.
+pub(super) fn lease_role_binding<'a>(owner: &Owner, accounts: impl Iterator<Item = &'a str>) -> RoleBinding {
+    let subject = |account: &str| Subject {
+        kind: ServiceAccount::kind(&()).into_owned(),
+        name: account.to_owned(),
+        namespace: Some(owner.namespace.clone()),
+        ..Subject::default()
+    };
     RoleBinding {
         metadata: owner.meta(&owner.child_name(&[]), COMPONENT),
         role_ref: RoleRef {
@@ -47,11 +53,6 @@ pub(super) fn lease_role_binding(owner: &Owner, account: &str) -> RoleBinding {
             kind: Role::kind(&()).into_owned(),
             name: owner.child_name(&[]),
         },
-        subjects: Some(vec![Subject {
-            kind: ServiceAccount::kind(&()).into_owned(),
-            name: account.to_owned(),
-            namespace: Some(owner.namespace.clone()),
-            ..Subject::default()
-        }]),
+        subjects: Some(accounts.map(subject).collect()),
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::{core::v1::PodTemplateSpec, networking::v1::NetworkPolicyE
 use reeve_api_types::{
     Content, ContentUse, FieldPath, Image, LocalReference, Problem, Reason, SecretKeyReference,
 };
-use reeve_crds::{SiteAgent, SiteAgentSpec, Slurm};
+use reeve_crds::{Preflight, SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
 use super::{network::Network, overrides, pod::SLURM_CONF, standbys::Standbys, typed::read};
@@ -28,10 +28,33 @@ pub struct ValidSiteAgent {
     pub(super) insecure: Vec<String>,
     /// Modes whose pods have yet to end.
     pub(super) releasing: BTreeSet<Mode>,
+    /// Modes between which a duty moves: from, to.
+    pub(super) moving: Vec<(Mode, Mode)>,
+    pub(super) preflight: Preflight,
+    /// The site and the modes before others' duties were taken out.
+    pub(super) unrestricted: Option<(ValidSite, Vec<ValidMode>)>,
+}
+
+/// What the spec wants, whoever has it now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whole<'a> {
+    pub(super) site: &'a ValidSite,
+    pub(super) modes: &'a [ValidMode],
+}
+
+impl ValidSiteAgent {
+    /// What the spec wants, whoever has it now.
+    pub(super) fn whole(&self) -> Whole<'_> {
+        let (site, modes) = match &self.unrestricted {
+            Some((site, modes)) => (site, modes),
+            None => (&self.site, &self.modes),
+        };
+        Whole { site, modes }
+    }
 }
 
 /// What differs between the pods of the modes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ValidMode {
     pub(super) mode: Mode,
     pub(super) log_level: Option<LogLevel>,
@@ -126,6 +149,9 @@ pub(super) fn validate(
                 slurm: spec.slurm.clone(),
                 insecure,
                 releasing: BTreeSet::new(),
+                moving: Vec::new(),
+                preflight: spec.preflight.clone(),
+                unrestricted: None,
             })
         }
         _ => Err(problems),

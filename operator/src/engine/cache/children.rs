@@ -52,7 +52,10 @@ impl ChildIndex {
                 children.insert(
                     key.clone(),
                     ChildState {
-                        detail: fresh(key.kind),
+                        detail: match state.detail {
+                            Detail::None => fresh(key.kind),
+                            told => told,
+                        },
                         ..state
                     },
                 );
@@ -195,6 +198,9 @@ fn id_if_ours<T: Observable>(object: &T) -> Option<(String, String)> {
 }
 
 fn owner<T: Observable>(object: &T) -> Option<String> {
+    if !object.is_child() {
+        return None;
+    }
     let labels = object.meta().labels.as_ref()?;
     if labels.get(names::LABEL_MANAGED_BY).map(String::as_str) != Some(names::MANAGED_BY) {
         return None;

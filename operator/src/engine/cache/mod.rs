@@ -3,6 +3,7 @@
 
 mod children;
 mod guard;
+mod jobs;
 mod objects;
 mod pods;
 mod references;
@@ -10,6 +11,7 @@ mod slim;
 
 pub use children::{ChildFeed, ChildIndex};
 pub use guard::{Guarded, is_too_large};
+pub use jobs::SlimJob;
 pub use objects::{Entry, ObjectFeed, Objects};
 pub use pods::{AFTERLIFE, PodFeed, PodIndex, SlimPod};
 pub use references::{Interest, ReferenceFeed, ReferenceId};

@@ -25,11 +25,11 @@ pub const AFTERLIFE: Duration = Duration::from_secs(315);
 /// What is read of a pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct SlimPod {
-    metadata: ObjectMeta,
+    pub(super) metadata: ObjectMeta,
     #[serde(default)]
     spec: PodSpec,
     #[serde(default)]
-    status: PodStatus,
+    pub(super) status: PodStatus,
 }
 slim!(SlimPod of Pod);
 
@@ -41,21 +41,51 @@ struct PodSpec {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct PodStatus {
+pub(super) struct PodStatus {
     phase: String,
-    container_statuses: Vec<ContainerStatus>,
+    pub(super) conditions: Vec<PodCondition>,
+    pub(super) init_container_statuses: Vec<ContainerStatus>,
+    pub(super) container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct ContainerStatus {
-    state: ContainerState,
+pub(super) struct PodCondition {
+    #[serde(rename = "type")]
+    pub(super) type_: String,
+    pub(super) status: String,
+    pub(super) reason: String,
+    pub(super) message: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct ContainerState {
+pub(super) struct ContainerStatus {
+    pub(super) name: String,
+    pub(super) state: ContainerState,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ContainerState {
     running: Option<IgnoredAny>,
+    pub(super) waiting: Option<Waiting>,
+    pub(super) terminated: Option<Terminated>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Waiting {
+    pub(super) reason: String,
+    pub(super) message: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Terminated {
+    pub(super) exit_code: i32,
+    pub(super) reason: String,
+    pub(super) message: String,
 }
 
 /// A pod that may run, or may have left something running.
@@ -244,6 +274,10 @@ impl PodFeed {
     }
 
     fn apply(&mut self, pod: &SlimPod) -> Option<String> {
+        // What a Job runs does no duty, so it holds nothing and nobody has to wait for its end.
+        if pod.job().is_some() {
+            return None;
+        }
         let (name, owner) = (pod.name(), pod.owner()?);
         self.known.insert(name.clone(), owner.clone());
         self.index.set(&owner, name, pod.state()).then_some(owner)

@@ -23,6 +23,11 @@ pub trait Observable: Resource<DynamicType = ()> {
     /// Which child it is.
     const KIND: ChildKind;
 
+    /// Whether it is looked at as a child of this type.
+    fn is_child(&self) -> bool {
+        true
+    }
+
     /// What its spec and status tell.
     fn detail(&self) -> Detail;
 
@@ -124,6 +129,7 @@ impl Observable for SlimDeployment {
                 .iter()
                 .find(|c| c.type_ == type_ && c.status == value)
         };
+        let annotation = |name: &str| self.metadata.annotations.as_ref()?.get(name).cloned();
         Detail::Deployment(Box::new(DeploymentState {
             desired: self.spec.replicas.unwrap_or(1),
             replicas: status.replicas,
@@ -135,11 +141,9 @@ impl Observable for SlimDeployment {
             stuck: condition("Progressing", "False").map(|c| c.reason.clone()),
             failure: condition("ReplicaFailure", "True").map(|c| c.message.clone()),
             supervisor_image: self.spec.template.supervisor_image(),
-            template_hash: self
-                .metadata
-                .annotations
-                .as_ref()
-                .and_then(|annotations| annotations.get(names::ANNOTATION_TEMPLATE_HASH).cloned()),
+            template_hash: annotation(names::ANNOTATION_TEMPLATE_HASH),
+            preflight_hash: annotation(names::ANNOTATION_PREFLIGHT_HASH),
+            service_account: self.spec.template.spec.service_account_name.clone(),
         }))
     }
 }
@@ -153,6 +157,7 @@ struct Template {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct PodSpec {
+    service_account_name: Option<String>,
     init_containers: Vec<Container>,
     volumes: Vec<Volume>,
 }

@@ -141,6 +141,8 @@ pub struct Restriction<T> {
     pub withheld: BTreeSet<T>,
     /// Parts whose pods have yet to end: their Lease, and the right to release it, stay until then.
     pub releasing: BTreeSet<String>,
+    /// Between which parts something moves: from, to.
+    pub moving: BTreeSet<(String, String)>,
 }
 
 impl<T: Ord + Clone> From<&Standing<T>> for Restriction<T> {
@@ -149,7 +151,15 @@ impl<T: Ord + Clone> From<&Standing<T>> for Restriction<T> {
             .withheld
             .iter()
             .map(|withheld| withheld.bid.claim.clone());
+        let moving = standing
+            .withheld
+            .iter()
+            .filter_map(|withheld| match &withheld.cause {
+                Cause::Moving(from) => Some((from.clone(), withheld.bid.part.clone())),
+                _ => None,
+            });
         Self {
+            moving: moving.collect(),
             withheld: withheld.collect(),
             releasing: standing.releasing.clone(),
         }

@@ -10,13 +10,13 @@ use k8s_openapi::{
     api::core::v1::{LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use reeve_crds::names;
-use reeve_site_agent::Mode;
+use reeve_crds::{Slurm, names};
+use reeve_site_agent::{LogLevel, Mode, ValidSite};
 
 use super::validate::{ValidMode, ValidSiteAgent};
 use crate::engine::Settings;
 
-pub(super) use volumes::{SUPERVISOR_DIRECTORY, VOLUMES, mounts};
+pub(super) use volumes::{SUPERVISOR_DIRECTORY, TOKEN_VOLUME, VOLUMES, mounts};
 
 /// Probes and metrics of the supervisor.
 pub(super) const SUPERVISOR_PORT: i32 = 8090;
@@ -27,7 +27,7 @@ pub(super) const SLURM_CONF: &str = "slurm.conf";
 /// Keys of the configuration Secret; files of the same name.
 const CONFIG_KEY: &str = "config.yaml";
 const CA_KEY: &str = "ca.crt";
-const CHECKS_KEY: &str = reeve_checks::FILE_NAME;
+pub(super) const CHECKS_KEY: &str = reeve_checks::FILE_NAME;
 /// User and group of upstream's image.
 const AGENT_USER: i64 = 1000;
 
@@ -55,13 +55,19 @@ pub(super) struct PodContext<'a> {
 }
 
 /// The content of the configuration Secret.
-pub(super) fn configuration(valid: &ValidSiteAgent, mode: &ValidMode) -> BTreeMap<String, ByteString> {
-    let config = valid.site.render(mode.mode, mode.log_level);
+pub(super) fn configuration(
+    site: &ValidSite,
+    slurm: Option<&Slurm>,
+    mode: Mode,
+    log_level: Option<LogLevel>,
+) -> BTreeMap<String, ByteString> {
+    let config = site.render(mode, log_level);
     let mut data = BTreeMap::from([(CONFIG_KEY.to_owned(), ByteString(config.into_bytes()))]);
-    let checks =
-        serde_json::to_vec(&valid.site.checks(mode.mode)).expect("text and numbers serialise to JSON");
+    let mut checks = site.checks(mode);
+    checks.files = volumes::files(slurm);
+    let checks = serde_json::to_vec(&checks).expect("text and numbers serialise to JSON");
     data.insert(CHECKS_KEY.to_owned(), ByteString(checks));
-    if let Some(bundle) = valid.site.ca_bundle() {
+    if let Some(bundle) = site.ca_bundle() {
         data.insert(CA_KEY.to_owned(), ByteString(bundle.as_bytes().to_vec()));
     }
     data
@@ -79,6 +85,15 @@ const fn default_grace(mode: Mode) -> i64 {
 impl PodContext<'_> {
     /// The pod template, with the user's overrides merged last. `supervisor` is the image that brings the supervisor.
     pub(super) fn template(&self, supervisor: &str) -> PodTemplateSpec {
+        let mut template = self.common_template(supervisor);
+        if let Some(pod) = &mut template.spec {
+            self.valid.standbys.tolerate(pod);
+        }
+        template
+    }
+
+    /// The pod template without what only pods with standbys have.
+    pub(super) fn common_template(&self, supervisor: &str) -> PodTemplateSpec {
         let mut template = PodTemplateSpec {
             metadata: Some(ObjectMeta {
                 labels: Some(self.labels.clone()),
@@ -89,9 +104,6 @@ impl PodContext<'_> {
         };
         for overrides in self.overrides() {
             template.merge_from(overrides.clone());
-        }
-        if let Some(pod) = &mut template.spec {
-            self.valid.standbys.tolerate(pod);
         }
         template
     }

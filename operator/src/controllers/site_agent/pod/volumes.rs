@@ -6,17 +6,22 @@ use k8s_openapi::api::core::v1::{
 };
 use reeve_crds::Slurm;
 
-use super::PodContext;
+use super::{PodContext, SLURM_CONF};
 
 /// Volumes that are the operator's.
 pub(in super::super) const VOLUMES: [&str; 6] =
-    ["config", "supervisor", "tmp", "api-access", "slurm", "munge"];
+    ["config", "supervisor", "tmp", TOKEN_VOLUME, "slurm", "munge"];
+/// The volume with the supervisor's way to the Kubernetes API.
+pub(in super::super) const TOKEN_VOLUME: &str = "api-access";
 /// Where the supervisor is.
 pub(in super::super) const SUPERVISOR_DIRECTORY: &str = "/reeve";
 /// Where the supervisor's way to the Kubernetes API is.
 pub(super) const API_ACCESS: &str = "/var/run/secrets/reeve";
 
 const CONFIG_DIRECTORY: &str = "/etc/waldur-site-agent";
+const SLURM_DIRECTORY: &str = "/etc/slurm";
+const MUNGE_DIRECTORY: &str = "/etc/munge";
+const MUNGE_KEY: &str = "munge.key";
 
 /// How long the supervisor's token is valid, in seconds. The kubelet renews it after 80 % of that, so:
 ///
@@ -32,18 +37,31 @@ pub(in super::super) fn mounts(slurm: Option<&Slurm>) -> Vec<VolumeMount> {
         mount("config", CONFIG_DIRECTORY, true),
         mount("supervisor", SUPERVISOR_DIRECTORY, true),
         mount("tmp", "/tmp", false),
-        mount("api-access", API_ACCESS, true),
+        mount(TOKEN_VOLUME, API_ACCESS, true),
     ];
     if let Some(slurm) = slurm {
-        mounts.push(mount("slurm", "/etc/slurm", true));
+        mounts.push(mount("slurm", SLURM_DIRECTORY, true));
         mounts.extend(
             slurm
                 .munge_key_ref
                 .as_ref()
-                .map(|_| mount("munge", "/etc/munge", true)),
+                .map(|_| mount("munge", MUNGE_DIRECTORY, true)),
         );
     }
     mounts
+}
+
+/// The files that the agent's commands read of what is mounted.
+pub(super) fn files(slurm: Option<&Slurm>) -> Vec<String> {
+    let Some(slurm) = slurm else {
+        return Vec::new();
+    };
+    let munge = slurm
+        .munge_key_ref
+        .as_ref()
+        .map(|_| format!("{MUNGE_DIRECTORY}/{MUNGE_KEY}"));
+    let conf = format!("{SLURM_DIRECTORY}/{SLURM_CONF}");
+    [conf].into_iter().chain(munge).collect()
 }
 
 impl PodContext<'_> {
@@ -73,7 +91,7 @@ impl PodContext<'_> {
             },
             Volume {
                 projected: Some(api_access()),
-                ..volume("api-access")
+                ..volume(TOKEN_VOLUME)
             },
         ];
         if let Some(slurm) = &self.valid.slurm {
@@ -88,7 +106,7 @@ impl PodContext<'_> {
             if let Some(key) = &slurm.munge_key_ref {
                 let item = KeyToPath {
                     key: key.key.clone(),
-                    path: "munge.key".to_owned(),
+                    path: MUNGE_KEY.to_owned(),
                     mode: Some(0o400),
                 };
                 let source = SecretVolumeSource {

@@ -1,0 +1,111 @@
+//! Preflight with the real thing: what an agent could not work with changes nothing, is named, and rolls when it is put
+//! right.
+
+use reeve_e2e_tests::until_some;
+use serde_json::{Value, json};
+
+use crate::stage::{SITE, SLOW, Stage};
+
+const MODES: [&str; 3] = ["orders", "membership", "reports"];
+
+fn set_token(stage: &Stage, token: &str) {
+    let patch = json!({"stringData": {"token": token}}).to_string();
+    stage.kubectl(&[
+        "--namespace",
+        SITE,
+        "patch",
+        "secret",
+        "waldur",
+        "--patch",
+        &patch,
+    ]);
+}
+
+fn patch(stage: &Stage, patch: &Value) {
+    let patch = patch.to_string();
+    stage.kubectl(&[
+        "--namespace",
+        SITE,
+        "patch",
+        "siteagent",
+        "site",
+        "--type=json",
+        "--patch",
+        &patch,
+    ]);
+}
+
+/// Waits until preflight has failed; answers the message, and that what runs is available.
+async fn failed(stage: &Stage) -> String {
+    let failed = until_some("preflight fails", SLOW, async || {
+        let site = stage.get(SITE, "siteagent/site");
+        let conditions = site["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let condition = |type_: &str| {
+            conditions
+                .iter()
+                .find(|condition| condition["type"] == type_)
+                .cloned()
+        };
+        let ready = condition("Ready").filter(|ready| ready["reason"] == "PreflightFailed")?;
+        Some((
+            ready,
+            condition("PreflightPassed"),
+            condition("Available"),
+            condition("Stalled"),
+        ))
+    })
+    .await;
+    let (ready, passed, available, stalled) = failed;
+    assert_eq!(
+        passed.map(|passed| passed["status"].clone()),
+        Some(json!("False"))
+    );
+    assert_eq!(
+        available.map(|available| available["status"].clone()),
+        Some(json!("True"))
+    );
+    assert_eq!(stalled, None);
+    ready["message"].as_str().unwrap_or_default().to_owned()
+}
+
+pub(crate) async fn a_wrong_token_leaves_the_pods_as_they_are_and_is_named(stage: &Stage) {
+    stage.ready().await;
+    let before = MODES.map(|mode| stage.pod_of(mode));
+    set_token(stage, "a-token-that-nobody-knows");
+    let message = failed(stage).await;
+    assert!(
+        message.contains("orders, membership, reports: preflight failed: Waldur http://waldur.waldur.svc"),
+        "{message}"
+    );
+    assert!(message.contains("token"), "{message}");
+    assert!(!message.contains("a-token-that-nobody-knows"), "{message}");
+    set_token(stage, "demo-token-0001");
+    stage.ready().await;
+    assert_eq!(
+        MODES.map(|mode| stage.pod_of(mode)),
+        before,
+        "the pods ran with this token all the time"
+    );
+}
+
+pub(crate) async fn an_image_without_the_commands_is_found_before_orders_fail(stage: &Stage) {
+    let before = MODES.map(|mode| stage.pod_of(mode));
+    let path = "/spec/offerings/0/settings/slurm_bin_path";
+    patch(
+        stage,
+        &json!([{"op": "add", "path": path, "value": "/opt/slurm/bin"}]),
+    );
+    let message = failed(stage).await;
+    assert!(message.contains("/opt/slurm/bin/sacctmgr"), "{message}");
+    assert_eq!(MODES.map(|mode| stage.pod_of(mode)), before);
+    patch(stage, &json!([{"op": "remove", "path": path}]));
+    stage.ready().await;
+    assert_eq!(
+        MODES.map(|mode| stage.pod_of(mode)),
+        before,
+        "what ran is as wanted again"
+    );
+}

@@ -1,0 +1,165 @@
+//! What of the cluster, and of the object beside its spec, decides about preflights.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use reeve_crds::{SiteAgent, names};
+
+use super::{
+    super::build::{LiveSupervisors, short_digest},
+    attempt, due,
+};
+use crate::engine::{Detail, JobState, Observed, Settings};
+
+/// The longest request that status can echo.
+const LONGEST_REQUEST: usize = 256;
+
+/// What of the live children, and of the object beside its spec, goes into `build`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Live {
+    /// Supervisors of another operator version.
+    pub(in super::super) supervisors: LiveSupervisors,
+    /// What decides about preflights; `None` builds what is to be there once all have passed.
+    pub(super) seen: Option<Seen>,
+}
+
+/// What decides about preflights.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Seen {
+    /// The Deployments by name.
+    pub deployments: BTreeMap<String, SeenDeployment>,
+    /// The Jobs by name.
+    pub jobs: BTreeMap<String, SeenJob>,
+    /// `spec.suspend`: nothing is started.
+    pub suspended: bool,
+    /// Digest of the latest request to reconcile: it ends the wait for the next try.
+    pub reconcile: Option<String>,
+    /// A request to diagnose that was not served yet.
+    pub diagnose: Option<Request>,
+}
+
+/// A Deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct SeenDeployment {
+    /// What its pods have passed with.
+    pub passed: Option<String>,
+    /// The account of its pods.
+    pub account: Option<String>,
+}
+
+/// A Job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SeenJob {
+    /// The mode.
+    pub part: String,
+    /// What it looks at.
+    pub hash: String,
+    /// Which try it is; `None` for one that serves a request to diagnose.
+    pub attempt: Option<u32>,
+    /// Digest of the request that it serves.
+    pub request: Option<String>,
+    /// Digest of the configuration that it mounts.
+    pub config: Option<String>,
+    /// How it came out.
+    pub stage: Stage,
+}
+
+/// How far a Job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    /// It runs.
+    Running,
+    /// It has succeeded.
+    Succeeded,
+    /// It has failed; whether it is time for the next try.
+    Failed {
+        /// The wait is over.
+        due: bool,
+    },
+}
+
+/// A request to diagnose: `<token>` or `<token>/<mode>`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in super::super) struct Request {
+    /// The annotation's value.
+    pub text: String,
+    /// Digest of it, for names.
+    pub digest: String,
+    /// The only mode that is meant; all when none.
+    pub mode: Option<String>,
+}
+
+impl Request {
+    fn of(object: &SiteAgent) -> Option<Self> {
+        let text = object.annotations().get(names::ANNOTATION_DIAGNOSE)?;
+        let handled = object
+            .status
+            .as_ref()
+            .and_then(|status| status.last_handled_diagnose.as_ref());
+        let is_new = handled != Some(text) && (1..=LONGEST_REQUEST).contains(&text.len());
+        is_new.then(|| Self {
+            text: text.clone(),
+            digest: short_digest(text),
+            mode: text.rsplit_once('/').map(|(_, mode)| mode.to_owned()),
+        })
+    }
+
+    /// Whether the mode with this slug is meant.
+    pub(super) fn means(&self, slug: &str) -> bool {
+        self.mode.as_deref().is_none_or(|mode| mode == slug)
+    }
+}
+
+impl Live {
+    /// Reads it off, as it is at the time `now`.
+    pub fn of(object: &SiteAgent, observed: &Observed, settings: &Settings, now: Timestamp) -> Self {
+        let reconcile = object.annotations().get(names::ANNOTATION_RECONCILE);
+        let mut seen = Seen {
+            suspended: object.spec.suspend,
+            reconcile: reconcile.map(|token| short_digest(token)),
+            diagnose: Request::of(object),
+            ..Seen::default()
+        };
+        for (key, child) in &observed.0 {
+            match &child.detail {
+                Detail::Deployment(state) => {
+                    let deployment = SeenDeployment {
+                        passed: state.preflight_hash.clone(),
+                        account: state.service_account.clone(),
+                    };
+                    seen.deployments.insert(key.name.clone(), deployment);
+                }
+                Detail::Job(state) => {
+                    seen.jobs.insert(key.name.clone(), SeenJob::of(state, now));
+                }
+                _ => {}
+            }
+        }
+        Self {
+            supervisors: LiveSupervisors::of(observed, settings),
+            seen: Some(seen),
+        }
+    }
+}
+
+impl SeenJob {
+    fn of(job: &JobState, now: Timestamp) -> Self {
+        let stage = match &job.end {
+            None => Stage::Running,
+            Some(end) if end.succeeded => Stage::Succeeded,
+            Some(_) => Stage::Failed {
+                due: due(job).is_some_and(|due| due <= now),
+            },
+        };
+        let annotation = |name: &str| job.annotations.get(name).cloned();
+        Self {
+            part: job.part.clone(),
+            hash: annotation(names::ANNOTATION_PREFLIGHT_HASH).unwrap_or_default(),
+            attempt: attempt(job),
+            request: annotation(names::ANNOTATION_PREFLIGHT_REQUEST),
+            config: annotation(names::ANNOTATION_CONFIG_HASH),
+            stage,
+        }
+    }
+}
