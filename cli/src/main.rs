@@ -11,8 +11,11 @@ mod findings;
 mod follow;
 mod import;
 mod kinds;
+mod logs;
 mod output;
+mod progress;
 mod render;
+mod restart;
 mod status;
 mod validate;
 mod verbs;
@@ -104,6 +107,8 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Reconcile(reconcile) => verbs::reconcile(&cluster, &reconcile, console).await,
         Verb::Suspend(target) => verbs::suspend(&cluster, &target, true, console).await,
         Verb::Failover(arguments) => failover::failover(&cluster, &arguments, console).await,
+        Verb::Restart(arguments) => restart::restart(&cluster, &arguments, console).await,
+        Verb::Logs(arguments) => logs::logs(&cluster, &arguments, console).await,
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
         Verb::Render(_)
         | Verb::Validate(_)

@@ -1,4 +1,5 @@
-//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover` has a file of its own.
+//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover`, `restart` and `logs` have
+//! files of their own.
 
 use std::io::Write;
 
@@ -186,6 +187,8 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Reconcile(reconcile) => one(&reconcile.target).map(drop),
         Verb::Suspend(target) | Verb::Resume(target) => one(target).map(drop),
         Verb::Failover(failover) => one(&failover.target).map(drop),
+        Verb::Restart(restart) => one(&restart.target).map(drop),
+        Verb::Logs(logs) => one(&logs.target).map(drop),
         Verb::Render(_)
         | Verb::Validate(_)
         | Verb::Crds { .. }

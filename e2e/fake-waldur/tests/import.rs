@@ -102,7 +102,7 @@ fn essence(offering: &Value, mode: Mode) -> Value {
         "membership_sync_backend",
         "reporting_backend",
     ];
-    if roles.iter().any(|role| offering[*role] == "slurm") {
+    if offering["backend_type"] == "slurm" || roles.iter().any(|role| offering[*role] == "slurm") {
         // Upstream takes this as true when it is missing, at each use.
         let settings = essence["backend_settings"].as_object_mut().unwrap();
         settings
