@@ -25,8 +25,10 @@ kube_build=$!
 wait_for_kube() { wait "$kube_build" || { cat "$logs/kube" >&2; return 1; }; }
 
 stage "the upstream agent's Python environment" e2e/fake-waldur/venv.sh
+stage "that of its newest candidate" e2e/fake-waldur/venv.sh rc
 REEVE_SITE_AGENT_VENV=$(e2e/fake-waldur/venv.sh)
-export REEVE_SITE_AGENT_VENV
+REEVE_SITE_AGENT_RC_VENV=$(e2e/fake-waldur/venv.sh rc)
+export REEVE_SITE_AGENT_VENV REEVE_SITE_AGENT_RC_VENV
 
 stage 'generated files' hack/generate.sh --check
 hack/lint.sh

@@ -84,6 +84,8 @@ pub(crate) enum Verb {
     Resume(Target),
     Failover(Failover),
     Diagnose(Diagnose),
+    Restart(Restart),
+    Logs(Logs),
     /// Print a completion script
     ///
     /// For `kubectl reeve` itself, kubectl asks a program `kubectl_complete-reeve` on the PATH: make it a link to
@@ -239,6 +241,53 @@ pub(crate) struct Diagnose {
     /// Format; json and yaml are the entries of status.preflight
     #[arg(short, long, value_enum, default_value = "table")]
     pub(crate) output: Format,
+}
+
+/// Start the pods of an object anew, as kubectl rollout restart does.
+///
+/// Each agent finishes what it has begun, which takes as long as its grace period at most, before another one starts.
+/// Refused while the object is suspended or stopped. Needs the right to list, watch and patch Deployments.
+#[derive(Debug, Args)]
+pub(crate) struct Restart {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Only this mode. Default: all that the object has
+    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    pub(crate) mode: Option<String>,
+    /// Wait until only new pods are left, and available
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+    /// How long to wait; 0s is without end
+    #[arg(long, default_value = "5m", requires = "wait")]
+    pub(crate) timeout: Duration,
+}
+
+/// Show what the agents of an object write, of all its pods.
+///
+/// With several pods each line begins with its pod. A pod that has not started says on standard error what it waits
+/// for. Needs the rights to list and watch pods and to get pods/log.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Only this mode. Default: all that the object has
+    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    pub(crate) mode: Option<String>,
+    /// Go on until interrupted, also with pods that come later
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only so many lines of each pod, the last ones. Default: all
+    #[arg(long, value_name = "LINES")]
+    pub(crate) tail: Option<u32>,
+    /// Only what is not older, such as 90s or 1h30m. Default: all
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) since: Option<Duration>,
+    /// Of the container before the last start of each pod's container
+    #[arg(short, long, conflicts_with = "follow")]
+    pub(crate) previous: bool,
+    /// Begin each line with its time
+    #[arg(long)]
+    pub(crate) timestamps: bool,
 }
 
 /// Formats of what is a document in any case.

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::{cluster::ClusterError, failover::FailoverError, output::OutputError};
+use crate::{
+    cluster::ClusterError, failover::FailoverError, logs::LogsError, output::OutputError,
+    restart::RestartError,
+};
 
 /// What a verb came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,12 @@ pub(crate) enum Error {
     /// Nothing could be handed over.
     #[error(transparent)]
     Failover(#[from] FailoverError),
+    /// Nothing could be restarted.
+    #[error(transparent)]
+    Restart(#[from] RestartError),
+    /// No log could be shown.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
     /// Standard output.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -80,6 +89,8 @@ impl Error {
             Self::Usage(_) => Outcome::Usage,
             // Whoever reads our output has seen enough (`| head`).
             Self::Output(error) if error.reader_left() => Outcome::Reached,
+            Self::Restart(error) => error.outcome(),
+            Self::Logs(error) => error.outcome(),
             Self::Cluster(_) | Self::Failover(_) | Self::Output(_) | Self::NothingToDo => Outcome::Failed,
         }
     }

@@ -1,15 +1,12 @@
 //! `failover`: asks the pod that leads a mode to hand over to one that stands by, by a word on the mode's Lease that
 //! names the present term. Its supervisor lets the agent finish, frees the Lease and stands by.
 
-use std::{collections::BTreeMap, io::Write, time::Duration};
+use std::collections::BTreeMap;
 
-use futures::{StreamExt, pin_mut};
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
     api::{Patch, PatchParams},
-    runtime::{WatchStreamExt, watcher::watch_object},
 };
 use reeve_crds::{ModeState, ModeStatus, SiteAgent, names};
 use reeve_operator::{
@@ -23,7 +20,8 @@ use crate::{
     cluster::{Cluster, FIELD_MANAGER},
     exit::{Error, Outcome},
     kinds::Row,
-    output::{OutputError, one_line},
+    output::OutputError,
+    progress::{Followed, Limit, NoSuchMode, Progress, words},
     verbs::{Console, get, label, one},
 };
 
@@ -39,15 +37,8 @@ pub(crate) enum FailoverError {
     #[error("{0} has no standbys to hand over to; set spec.highAvailability.standbys")]
     NoStandbys(String),
     /// It has no such mode, or none at all.
-    #[error("{object} has no mode {mode}; its modes are: {known}")]
-    NoSuchMode {
-        /// The object.
-        object: String,
-        /// The mode asked for.
-        mode: String,
-        /// Those that it has.
-        known: String,
-    },
+    #[error(transparent)]
+    NoSuchMode(#[from] NoSuchMode),
     /// Nobody could take over.
     #[error("{0}: no standby is ready ({1} of {2} pods are); wait for one, kubectl reeve status shows them")]
     NoneReady(String, i32, i32),
@@ -107,15 +98,17 @@ pub(crate) async fn failover(
         return Ok(Outcome::Reached);
     }
     console.out.flush().map_err(OutputError::from)?;
-    let limit = arguments.timeout.get();
+    let limit = Limit::start(arguments.timeout.get());
     let mut outcomes = Vec::new();
-    let started = tokio::time::Instant::now();
     for term in &terms {
-        let left = limit
-            .saturating_sub(started.elapsed())
-            .max(Duration::from_millis(1));
-        let left = if limit.is_zero() { limit } else { left };
-        let (outcome, sentence) = follow(&leases, term, left, console.err).await?;
+        let followed = Followed {
+            api: leases.clone(),
+            name: &term.lease,
+            about: &term.mode,
+            late: "not handed over in the time given",
+        };
+        let over = followed.until_over(limit, |lease| progress(term, lease), console.err);
+        let (outcome, sentence) = over.await?;
         writeln!(console.out, "{} {}: {sentence}", label(kind, &name), term.mode)
             .map_err(OutputError::from)?;
         outcomes.push(outcome);
@@ -143,16 +136,12 @@ fn candidates(
         Some(only) => by_slug.get(only).copied().into_iter().collect(),
     };
     if chosen.is_empty() {
-        let known: Vec<_> = by_slug.into_keys().collect();
-        return Err(FailoverError::NoSuchMode {
+        let no_such_mode = NoSuchMode {
             object: label,
             mode: only.unwrap_or("at all").to_owned(),
-            known: if known.is_empty() {
-                "none yet".to_owned()
-            } else {
-                known.join(", ")
-            },
-        });
+            known: by_slug.into_keys().map(ToOwned::to_owned).collect(),
+        };
+        return Err(no_such_mode.into());
     }
     let refused = chosen.iter().find(|mode| !has_ready_standby(mode));
     if let Some(mode) = refused {
@@ -207,22 +196,10 @@ async fn ask(leases: &Api<Lease>, term: &Term) -> Result<(), FailoverError> {
 }
 
 fn refused(lease: &str, error: &kube::Error) -> FailoverError {
-    let words = match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => error.to_string(),
-    };
-    FailoverError::Lease(lease.to_owned(), words)
+    FailoverError::Lease(lease.to_owned(), words(error))
 }
 
-/// What a Lease says of a handover.
-#[derive(Debug, PartialEq, Eq)]
-enum Progress {
-    /// Not there yet, and why.
-    Under(String),
-    /// The agent runs in another pod, or the same one took the Lease back.
-    Over(Outcome, String),
-}
-
+/// What a Lease says of a handover: it is over when the agent runs in another pod, or the same one took the Lease back.
 fn progress(term: &Term, lease: &Lease) -> Progress {
     let spec = lease.spec.clone().unwrap_or_default();
     let annotations = lease.metadata.annotations.clone().unwrap_or_default();
@@ -243,46 +220,6 @@ fn progress(term: &Term, lease: &Lease) -> Progress {
         "Running" => Progress::Over(Outcome::Reached, format!("pod {now} has taken over")),
         state => Progress::Under(format!("pod {now} leads, its agent is {state}")),
     }
-}
-
-async fn follow(
-    leases: &Api<Lease>,
-    term: &Term,
-    limit: Duration,
-    console: &mut (dyn Write + Send),
-) -> Result<(Outcome, String), Error> {
-    let mut last = "no word in time".to_owned();
-    let until_over = async {
-        let changes = watch_object(leases.clone(), &term.lease).default_backoff();
-        pin_mut!(changes);
-        while let Some(change) = changes.next().await {
-            let lease = match change {
-                Ok(Some(lease)) => lease,
-                Ok(None) => return Ok((Outcome::Failed, "the Lease is gone".to_owned())),
-                // The watch goes on by itself.
-                Err(_) => continue,
-            };
-            match progress(term, &lease) {
-                Progress::Over(outcome, sentence) => return Ok((outcome, sentence)),
-                Progress::Under(sentence) if sentence == last => {}
-                Progress::Under(sentence) => {
-                    let time = Timestamp::now().strftime("%H:%M:%S");
-                    writeln!(console, "{time} {}: {}", term.mode, one_line(&sentence))?;
-                    last = sentence;
-                }
-            }
-        }
-        Ok::<_, OutputError>((Outcome::Failed, "the watch has ended".to_owned()))
-    };
-    let ended = if limit.is_zero() {
-        Some(until_over.await)
-    } else {
-        tokio::time::timeout(limit, until_over).await.ok()
-    };
-    let sentence = || "not handed over in the time given".to_owned();
-    Ok(ended
-        .transpose()?
-        .unwrap_or_else(|| (Outcome::TimedOut, sentence())))
 }
 
 #[cfg(test)]

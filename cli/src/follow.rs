@@ -112,7 +112,7 @@ impl Follow<'_> {
 }
 
 /// A refusal that trying again does not mend: no right to watch, no such kind.
-fn hopeless(error: &watcher::Error) -> Option<&Status> {
+pub(crate) fn hopeless(error: &watcher::Error) -> Option<&Status> {
     let (watcher::Error::InitialListFailed(kube::Error::Api(status))
     | watcher::Error::WatchStartFailed(kube::Error::Api(status))
     | watcher::Error::WatchError(status)) = error

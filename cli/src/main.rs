@@ -12,8 +12,11 @@ mod findings;
 mod follow;
 mod import;
 mod kinds;
+mod logs;
 mod output;
+mod progress;
 mod render;
+mod restart;
 mod status;
 mod validate;
 mod verbs;
@@ -106,6 +109,8 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Suspend(target) => verbs::suspend(&cluster, &target, true, console).await,
         Verb::Failover(arguments) => failover::failover(&cluster, &arguments, console).await,
         Verb::Diagnose(arguments) => diagnose::diagnose(&cluster, &arguments, console).await,
+        Verb::Restart(arguments) => restart::restart(&cluster, &arguments, console).await,
+        Verb::Logs(arguments) => logs::logs(&cluster, &arguments, console).await,
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
         Verb::Render(_)
         | Verb::Validate(_)

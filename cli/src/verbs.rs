@@ -1,5 +1,5 @@
-//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover` and `diagnose` have files
-//! of their own.
+//! The verbs that need a cluster: `status`, `reconcile`, `suspend`, `resume`; `failover`, `diagnose`, `restart` and `logs`
+//! have files of their own.
 
 use std::io::Write;
 
@@ -188,6 +188,8 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Suspend(target) | Verb::Resume(target) => one(target).map(drop),
         Verb::Failover(failover) => one(&failover.target).map(drop),
         Verb::Diagnose(diagnose) => one(&diagnose.target).map(drop),
+        Verb::Restart(restart) => one(&restart.target).map(drop),
+        Verb::Logs(logs) => one(&logs.target).map(drop),
         Verb::Render(_)
         | Verb::Validate(_)
         | Verb::Crds { .. }

@@ -304,7 +304,16 @@ async fn failover_asks_the_present_term_to_end_and_waits_until_another_pod_leads
 #[ignore = "needs a cluster"]
 async fn what_is_not_there_is_named_with_its_namespace() {
     let site = Site::new().await;
-    for verb in ["status", "reconcile", "suspend", "resume", "failover", "diagnose"] {
+    for verb in [
+        "status",
+        "reconcile",
+        "suspend",
+        "resume",
+        "failover",
+        "diagnose",
+        "restart",
+        "logs",
+    ] {
         let (code, text) = site.run(&[verb, "sag", "other"]);
         assert_eq!(code, 1);
         let expected = format!("SiteAgent \"other\" not found in namespace {}", site.namespace);

@@ -1,9 +1,15 @@
 #!/bin/sh
-# Makes the virtual environment with the upstream agent that the tests in tests/ run, and prints its path.
-# It lies in the cache directory and is made once; REEVE_SITE_AGENT_VENV is then to be set to it.
+# Makes the virtual environment with the upstream agent that the tests in tests/ run, and prints its path; with `rc`,
+# that of the newest candidate. It lies in the cache directory and is made once. REEVE_SITE_AGENT_VENV is then to be
+# set to it, for the candidate REEVE_SITE_AGENT_RC_VENV.
+# usage: venv.sh [rc]
 set -eu
 
-version=1.0.7
+case ${1-} in
+'') version=1.0.7 ;;
+rc) version=1.0.8rc12 ;;
+*) echo "usage: $0 [rc]" >&2 && exit 2 ;;
+esac
 venv=${REEVE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve}/venv-$version
 
 # The mark is written last, so a half-made environment is made anew.

@@ -6,16 +6,16 @@ use std::fmt;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use reeve_e2e::checkout;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::http;
 use crate::lab::{Lab, SYSTEM};
+use crate::program;
 use crate::wait::until;
 
 /// How an operator is to be started.
@@ -108,22 +108,7 @@ impl<'a> Starter<'a> {
 
 /// Where the program is: `REEVE_OPERATOR`, or beside the tests in cargo's target directory, built first.
 fn binary() -> PathBuf {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .current_dir(checkout())
-            .args(["build", "--quiet", "--bin", "reeve-operator"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let built = cargo.status().expect("cargo runs");
-        assert!(built.success(), "reeve-operator cannot be built");
-        let this = env::current_exe().expect("a program knows its own path");
-        let profile = this.ancestors().find(|directory| directory.join("deps").is_dir());
-        profile
-            .expect("cargo has built this program")
-            .join("reeve-operator")
-    });
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| program::built("reeve-operator"));
     env::var_os("REEVE_OPERATOR").map_or_else(|| BUILT.clone(), PathBuf::from)
 }
 

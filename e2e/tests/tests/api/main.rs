@@ -14,6 +14,7 @@ mod rights;
 mod standbys;
 mod switches;
 mod traces;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -89,6 +90,10 @@ fn main() -> ExitCode {
         }
         traces {
             a_collector_gets_a_span_for_each_pass_and_log_lines_name_their_trace,
+        }
+        verbs {
+            kubectl_reeve_restart_rolls_the_modes_it_names_and_waits_for_the_new_pods,
+            kubectl_reeve_restart_and_logs_say_why_there_is_nothing_to_do,
         }
         rights {
             every_right_that_the_chart_grants_is_used,

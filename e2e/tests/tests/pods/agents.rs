@@ -1,5 +1,8 @@
 //! The agents: what Waldur sees of them, and how their pods live and end.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use fake_waldur::{FaultEffect, FaultRule, OrderRequest, OrderState};
@@ -120,6 +123,61 @@ pub(crate) async fn a_pod_in_the_middle_of_an_order_finishes_it_before_it_stops(
     waldur.clear_fault(fault).await.ok();
     let history = finished(stage, order).await;
     assert_eq!(history.last(), Some(&OrderState::Done), "{history:?}");
+    stage.ready().await;
+}
+
+pub(crate) async fn the_plugin_shows_what_agents_write_and_goes_on_with_the_pods_of_a_restart(stage: &Stage) {
+    let shown = stage.plugin(&["logs", "sag/site", "--tail", "1"]).output();
+    let shown = shown.expect("the plugin runs").stdout;
+    let shown = String::from_utf8(shown).expect("UTF-8");
+    let (old, _) = stage.pod_of("membership");
+    for pod in [&old, &stage.pod_of("orders").0, &stage.pod_of("reports").0] {
+        assert_eq!(shown.matches(&format!("[{pod}] ")).count(), 1, "{shown}");
+    }
+
+    let mut follows = stage
+        .plugin(&[
+            "logs",
+            "sag/site",
+            "--mode",
+            "membership",
+            "--follow",
+            "--tail",
+            "1",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the plugin starts");
+    let lines = BufReader::new(follows.stdout.take().expect("a pipe")).lines();
+    let (send, said) = mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| send.send(line)));
+    let first = said.recv_timeout(SLOW).expect("a line of the pod that runs");
+    assert!(!first.starts_with('['), "one pod needs no name: {first}");
+    let restart = [
+        "restart",
+        "sag/site",
+        "--mode",
+        "membership",
+        "--wait",
+        "--timeout",
+        "4m",
+    ];
+    let restarted = stage.plugin(&restart).output().expect("the plugin runs");
+    assert!(
+        restarted.status.success(),
+        "{}",
+        String::from_utf8_lossy(&restarted.stderr)
+    );
+    let (new, _) = stage.pod_of("membership");
+    assert_ne!(new, old);
+    let named = format!("[{new}] ");
+    while !said
+        .recv_timeout(SLOW)
+        .expect("a line of the new pod")
+        .starts_with(&named)
+    {}
+    follows.kill().expect("it still follows");
+    follows.wait().expect("it has ended");
     stage.ready().await;
 }
 

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             an_order_is_approved_and_its_account_made_through_sacctmgr,
             an_idle_pod_stops_long_before_its_grace_is_over,
             a_pod_in_the_middle_of_an_order_finishes_it_before_it_stops,
+            the_plugin_shows_what_agents_write_and_goes_on_with_the_pods_of_a_restart,
             an_agent_that_is_killed_is_started_again_in_its_pod,
         }
         preflight {

@@ -6,7 +6,7 @@ use std::{fmt, fs};
 
 use fake_waldur::Control;
 use reeve_e2e::{Cluster, Ephemeral, Options, find};
-use reeve_e2e_tests::{until, until_some};
+use reeve_e2e_tests::{plugin, until, until_some};
 use serde_json::Value;
 
 /// Pulling up Python with all its plugins takes its time on two busy cores.
@@ -90,6 +90,11 @@ impl Stage {
     pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
         let text = self.kubectl(&["--namespace", namespace, "get", object, "--output", "json"]);
         serde_json::from_str(&text).expect("kubectl writes JSON")
+    }
+
+    /// The plugin in the example's namespace.
+    pub(crate) fn plugin(&self, arguments: &[&str]) -> Command {
+        plugin(&self.cluster, SITE, arguments)
     }
 
     /// Names and uids of the pods with this label.
