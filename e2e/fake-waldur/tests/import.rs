@@ -171,8 +171,9 @@ fn what_was_imported_is_loaded_by_upstream_as_the_original_is() {
 fn each_example_is_loaded_by_upstream() {
     let Some(venv) = venv() else { return };
     let (mut sites, mut secrets) = (Vec::new(), BTreeMap::new());
-    let mut files: Vec<_> = fs::read_dir(folder("examples/site-agent"))
-        .unwrap()
+    let mut files: Vec<_> = ["examples/site-agent", "examples/site-agent-moab"]
+        .into_iter()
+        .flat_map(|example| fs::read_dir(folder(example)).unwrap())
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
