@@ -9,6 +9,7 @@ mod http;
 mod lab;
 mod load;
 mod operator;
+pub mod pod_monitors;
 mod pods;
 pub mod site;
 mod suite;

@@ -5,5 +5,6 @@ mod children;
 mod conclusions;
 mod fixture;
 mod mistakes;
+mod pod_monitor;
 mod standbys;
 mod upgrades;

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     claims, network,
     pod::{PodContext, configuration},
-    rbac,
+    pod_monitor, rbac,
     standbys::Standbys,
     validate::{ValidMode, ValidSiteAgent},
 };
@@ -37,6 +37,8 @@ pub struct Outline {
     pub stopped: bool,
     /// What goes unprotected to outside the cluster, a sentence each.
     pub insecure: Vec<String>,
+    /// Name of the `PodMonitor` that is wanted.
+    pub pod_monitor: Option<String>,
 }
 
 /// What `conclude` needs to know of a mode.
@@ -109,6 +111,9 @@ pub(super) fn build(
     if let Some(network) = &valid.network {
         children.apply(&network::policy(owner, network));
     }
+    if let Some(monitoring) = &valid.monitoring {
+        children.apply(&pod_monitor::pod_monitor(owner, monitoring));
+    }
     let context = ModeContext {
         owner,
         valid,
@@ -135,6 +140,7 @@ pub(super) fn build(
         offerings,
         stopped: valid.stopped,
         insecure: valid.insecure.clone(),
+        pod_monitor: valid.monitoring.as_ref().map(|_| pod_monitor::name(owner)),
     };
     Built { children, outline }
 }
