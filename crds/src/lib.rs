@@ -5,6 +5,7 @@ mod definition;
 mod generated;
 pub mod names;
 mod offline;
+mod pod_monitor;
 mod reference;
 mod site_agent;
 mod workload;
@@ -12,6 +13,7 @@ mod workload;
 pub use definition::{definitions, schema};
 pub use generated::{GeneratedFile, generated, yaml};
 pub use offline::Offline;
+pub use pod_monitor::PodMonitoring;
 pub use site_agent::{
     ClaimStatus, HighAvailability, Leader, MOST_STANDBYS, ModeSettings, ModeState, ModeStatus, Modes,
     OfferingStatus, Preflight, PreflightResult, PreflightStatus, SiteAgent, SiteAgentSpec, SiteAgentStatus,

@@ -130,6 +130,9 @@ table! {
     CONDITION_PREFLIGHT_PASSED = "PreflightPassed";
     /// Something is sent to outside the cluster without TLS or without verifying it. Absent otherwise.
     CONDITION_INSECURE_TRANSPORT = "InsecureTransport";
+    /// The `PodMonitor` that `spec.podMonitor` asks for is there. False takes nothing from `Ready`. Absent while none is
+    /// asked for.
+    CONDITION_MONITORED = "Monitored";
     /// Waldur answers the agents' credentials, as their supervisors ask every few minutes. False makes `Ready` False
     /// and leaves `Available`. Absent while no agent runs.
     CONDITION_WALDUR_REACHABLE = "WaldurReachable";
@@ -196,6 +199,8 @@ table! {
     REASON_NO_CONNECTION = "NoConnection";
     /// This Waldur has no `register_queue`, which agents from 1.0.7 on need for events.
     REASON_NOT_SUPPORTED = "NotSupported";
+    /// The API server does not serve a type that is asked for.
+    REASON_NOT_SERVED = "NotServed";
     /// Nobody has looked yet, or it cannot be told.
     REASON_NOT_CHECKED = "NotChecked";
 }

@@ -130,6 +130,12 @@ impl ValidSite {
             .filter(move |offering| offering.is_served_by(mode))
     }
 
+    /// Whether an offering that `mode` serves has a backend whose commands need root.
+    pub fn needs_root(&self, mode: Mode) -> bool {
+        self.offerings(mode)
+            .any(|offering| offering.spec.backend.run_as_root == Some(true))
+    }
+
     /// Every duty of every offering.
     pub fn claims(&self) -> impl Iterator<Item = Claim> {
         self.offerings.iter().flat_map(ValidOffering::claims)

@@ -15,7 +15,10 @@ pub use high_availability::{HighAvailability, MOST_STANDBYS};
 pub use preflight::{Preflight, PreflightResult, PreflightStatus};
 pub use status::{ClaimStatus, Leader, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
 
-use crate::workload::{NetworkAccess, PodOverrides, Resources};
+use crate::{
+    pod_monitor::PodMonitoring,
+    workload::{NetworkAccess, PodOverrides, Resources},
+};
 
 /// Waldur site agents of one site. For each mode that the offerings need, one Deployment runs upstream's agent with
 /// a configuration that holds this mode's offerings only.
@@ -102,6 +105,9 @@ pub struct SiteAgentSpec {
     /// What the pods may be reached from and what they may reach.
     #[serde(default)]
     pub network_policy: NetworkAccess,
+    /// Whether the Prometheus operator is told of the pods.
+    #[serde(default)]
+    pub pod_monitor: PodMonitoring,
     /// What SLURM's commands need, mounted into the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slurm: Option<Slurm>,

@@ -238,7 +238,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 #[test]
 fn each_example_is_loaded_by_upstream() {
     let (mut sites, mut secrets) = (Vec::new(), BTreeMap::new());
-    for file in files_below(&folder("examples/site-agent")) {
+    for file in files_below(&folder("examples")) {
         let documents: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(file).unwrap()).unwrap();
         for document in documents {
             if document["kind"] == "SiteAgent" {

@@ -9,6 +9,7 @@ mod http;
 mod lab;
 mod load;
 mod operator;
+pub mod pod_monitors;
 mod pods;
 mod program;
 pub mod site;

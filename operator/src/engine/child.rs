@@ -20,6 +20,8 @@ use reeve_crds::names;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::pod_monitor::PodMonitor;
+
 /// `app.kubernetes.io/component` of children that all components of an object need: the identity of its pods, their
 /// rights. Other children are needed by their own component only.
 pub const SHARED_COMPONENT: &str = "agent";
@@ -37,6 +39,8 @@ pub enum ChildKind {
     NetworkPolicy,
     /// How many pods a drain may take at once.
     PodDisruptionBudget,
+    /// Where Prometheus finds the pods' metrics; a type of the Prometheus operator.
+    PodMonitor,
     /// The Lease that one pod of a mode holds.
     Lease,
     /// Rendered configuration.
@@ -70,6 +74,7 @@ impl ChildKind {
         Self::RoleBinding,
         Self::NetworkPolicy,
         Self::PodDisruptionBudget,
+        Self::PodMonitor,
         Self::Lease,
         Self::Secret,
         Self::Job,
@@ -89,6 +94,7 @@ impl ChildKind {
             Self::RoleBinding => ApiResource::erase::<RoleBinding>(&()),
             Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
             Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
+            Self::PodMonitor => ApiResource::erase::<PodMonitor>(&()),
             Self::Lease => ApiResource::erase::<Lease>(&()),
             Self::Secret => ApiResource::erase::<Secret>(&()),
             Self::Job => ApiResource::erase::<Job>(&()),
@@ -98,12 +104,19 @@ impl ChildKind {
         }
     }
 
+    /// Whether an API server can do without this type: nothing else may depend on it.
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::PodMonitor)
+    }
+
     /// How changes by others are noticed.
     pub const fn versioning(self) -> Versioning {
         match self {
-            Self::Deployment | Self::NetworkPolicy | Self::PodDisruptionBudget | Self::ReplicaSet => {
-                Versioning::Generation
-            }
+            Self::Deployment
+            | Self::NetworkPolicy
+            | Self::PodDisruptionBudget
+            | Self::PodMonitor
+            | Self::ReplicaSet => Versioning::Generation,
             Self::ServiceAccount | Self::Role | Self::RoleBinding | Self::Secret => {
                 Versioning::ResourceVersion
             }
@@ -128,6 +141,7 @@ child_types!(
     RoleBinding,
     NetworkPolicy,
     PodDisruptionBudget,
+    PodMonitor,
     Lease,
     Secret,
     Job,

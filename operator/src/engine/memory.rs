@@ -96,6 +96,11 @@ impl<O> Record<O> {
         }
     }
 
+    /// Whether this wanted child is of an optional type and was not applied.
+    pub fn lacks(&self, key: &ChildKey) -> bool {
+        key.kind.is_optional() && !self.applied.contains_key(key)
+    }
+
     /// Whether a build from this input, over these live children, would find all as it left it.
     pub fn settled(&self, input: u64, observed: &Observed) -> bool {
         self.input == Some(input)
@@ -136,6 +141,12 @@ impl<O> Memory<O> {
         self.lock().remove(key);
     }
 
+    /// Whether an object lacks a child of an optional type.
+    pub fn any_lacks(&self) -> bool {
+        let lacking = |record: &Record<O>| record.wanted.iter().any(|key| record.lacks(key));
+        self.lock().values().any(lacking)
+    }
+
     /// Forgets all.
     pub fn clear(&self) {
         self.lock().clear();
@@ -149,6 +160,7 @@ impl<O> Memory<O> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::child::ChildKind;
 
     fn state(uid: &str, version: u64, stamp: u64) -> ChildState {
         ChildState {
@@ -180,6 +192,25 @@ mod tests {
         ] {
             assert_eq!(applied.drifted(live.as_ref()), drifted, "{why}");
         }
+    }
+
+    #[test]
+    fn only_a_child_of_an_optional_type_can_be_lacking() {
+        let memory = Memory::<()>::default();
+        let monitor = ChildKey::new(ChildKind::PodMonitor, "site");
+        let lacks = |wanted: &ChildKey, applied: &[&ChildKey]| {
+            let mut record = Record::new("u".into());
+            record.wanted.insert(wanted.clone());
+            let applied = applied
+                .iter()
+                .map(|key| ((*key).clone(), Applied::new(0, &state("m", 1, 1))));
+            record.applied.extend(applied);
+            memory.put(ObjectKey::new("ns", "name"), record);
+            memory.any_lacks()
+        };
+        assert!(lacks(&monitor, &[]));
+        assert!(!lacks(&monitor, &[&monitor]));
+        assert!(!lacks(&ChildKey::new(ChildKind::Lease, "site-orders"), &[]));
     }
 
     #[test]

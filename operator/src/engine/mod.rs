@@ -18,6 +18,7 @@ pub mod memory;
 pub mod notices;
 pub mod observed;
 pub mod plan;
+pub mod pod_monitor;
 pub mod queue;
 pub mod reconcile;
 pub mod refusals;

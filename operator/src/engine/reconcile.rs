@@ -146,7 +146,10 @@ impl<K: Kind> Reconciler<K> {
         };
         let restriction = record.input.and_then(|_| self.stake(object, &owner, record));
         let mut before = K::status(object).cloned();
-        if !record.settled(input(&restriction), &observed) || self.references_changed(record) {
+        if !record.settled(input(&restriction), &observed)
+            || self.references_changed(record)
+            || self.can_catch_up(object, record)
+        {
             record.input = None;
             let mut begun = self.begin(key, object, before).await?;
             let rebuilt = self.rebuild(key, object, &owner, &live, record, &mut begun).await;
@@ -179,6 +182,12 @@ impl<K: Kind> Reconciler<K> {
             .references
             .iter()
             .any(|(id, read)| self.interest.changed_since(id, *read))
+    }
+
+    /// Whether a type is served by now that was not when the children were applied.
+    fn can_catch_up(&self, object: &K::Object, record: &Record<K::Outline>) -> bool {
+        let now_served = |key: &ChildKey| record.lacks(key) && self.children.serves(key.kind);
+        Self::as_wanted(object, record) && record.wanted.iter().any(now_served)
     }
 
     /// The first thing a new generation gets is a status that says so.
@@ -274,11 +283,14 @@ impl<K: Kind> Reconciler<K> {
             return Ok(restriction);
         }
         record.wanted = built.children.keys();
+        let wanted = &record.wanted;
+        let is_wanted = |key: &ChildKey| wanted.contains(key) && self.children.serves(key.kind);
         // What is held back is left as it is, whatever becomes of it.
-        let settled = |key: &ChildKey| record.wanted.contains(key) && !built.children.keeps(key);
+        let settled = |key: &ChildKey| is_wanted(key) && !built.children.keeps(key);
         record.applied.retain(|key, _| settled(key));
         let observed = self.children.of(&owner.uid);
-        let plan = plan(&built.children, &observed, &record.applied);
+        let mut plan = plan(&built.children, &observed, &record.applied);
+        plan.apply.retain(|(child, _)| is_wanted(&child.key));
         let applier = Applier {
             client: &self.client,
             calls: &self.calls,

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    absence::Absence,
     client,
     health::Health,
     http, leadership,
@@ -37,6 +38,7 @@ use crate::{
         calls::{Calls, Fence, Rest},
         memory::Memory,
         notices::Notices,
+        pod_monitor::PodMonitor,
         queue::Queue,
         stake::Claims,
     },
@@ -149,6 +151,7 @@ impl Manager {
         self.watch_children_of::<PartialObjectMeta<RoleBinding>>();
         self.watch_children_of::<PartialObjectMeta<NetworkPolicy>>();
         self.watch_children_of::<PartialObjectMeta<PodDisruptionBudget>>();
+        self.watch_children_of::<PartialObjectMeta<PodMonitor>>();
     }
 
     fn watch_children_of<T>(&self)
@@ -165,15 +168,17 @@ impl Manager {
         for scope in self.scopes.clone() {
             let mut feed = ChildFeed::new(self.children.clone());
             let controllers = self.controllers.clone();
-            self.watch::<T>(
-                scope.as_deref(),
-                watcher::Config::default().labels(&ours),
-                move |event| {
-                    for uid in feed.event(&event) {
-                        wake_owner(&controllers, &uid);
-                    }
-                },
-            );
+            let absence = T::KIND.is_optional().then(|| Absence {
+                kind: T::KIND,
+                index: self.children.clone(),
+                controllers: controllers.clone(),
+            });
+            let config = watcher::Config::default().labels(&ours);
+            self.watch_if_served::<T>(scope.as_deref(), config, absence, move |event| {
+                for uid in feed.event(&event) {
+                    wake_owner(&controllers, &uid);
+                }
+            });
         }
     }
 
@@ -243,6 +248,23 @@ impl Manager {
             + Send
             + 'static,
     {
+        self.watch_if_served(scope, config, None, sink);
+    }
+
+    fn watch_if_served<T>(
+        &self,
+        scope: Option<&str>,
+        config: watcher::Config,
+        absence: Option<Absence>,
+        sink: impl FnMut(watcher::Event<T>) + Send + 'static,
+    ) where
+        T: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+    {
         let (api, name) = match scope {
             Some(ns) => (
                 Api::<T>::namespaced(self.client.clone(), ns),
@@ -251,7 +273,8 @@ impl Manager {
             None => (Api::<T>::all(self.client.clone()), T::plural(&()).into_owned()),
         };
         let progress = self.health.watch(name, api.resource_url().to_owned());
-        tokio::spawn(watch::run(api, config, progress, self.metrics.clone(), sink));
+        let metrics = self.metrics.clone();
+        tokio::spawn(watch::run(api, config, progress, metrics, absence, sink));
     }
 }
 

@@ -1,5 +1,6 @@
 //! How the process lives: its client, watches, leadership, workers, telemetry, probes and shutdown.
 
+pub mod absence;
 pub mod client;
 pub mod health;
 pub mod http;

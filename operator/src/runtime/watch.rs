@@ -11,7 +11,11 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::{health::Progress, metrics::Metrics};
+use super::{
+    absence::{Absence, is_absent},
+    health::Progress,
+    metrics::Metrics,
+};
 use crate::engine::{backoff::Backoff, memory::digest};
 
 /// A run of failures ends when none came for this long.
@@ -20,42 +24,50 @@ const CALM: Duration = Duration::from_mins(2);
 /// Objects in a page of a first list: what one page takes is what memory stays at.
 const PAGE: u32 = 100;
 
-/// Watches `api` for ever and hands every event to `sink`.
+/// Watches `api` for ever and hands every event to `sink`. Of a type that the API server need not serve, `absence`
+/// says what then happens.
 pub async fn run<K>(
     api: Api<K>,
     config: watcher::Config,
     progress: Arc<Progress>,
     metrics: Arc<Metrics>,
+    absence: Option<Absence>,
     mut sink: impl FnMut(Event<K>),
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let events = watcher::watcher(api, config.page_size(PAGE));
-    pin_mut!(events);
+    let config = config.page_size(PAGE);
     let mut trouble = Trouble::default();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                let listed = matches!(event, Event::InitDone);
-                // `Init` only says that a list is about to be asked for.
-                if !matches!(event, Event::Init) {
-                    progress.alive();
+    loop {
+        let events = watcher::watcher(api.clone(), config.clone());
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    let listed = matches!(event, Event::InitDone);
+                    // `Init` only says that a list is about to be asked for.
+                    if !matches!(event, Event::Init) {
+                        progress.alive();
+                    }
+                    sink(event);
+                    if listed {
+                        progress.synced();
+                        absence.iter().for_each(Absence::is_over);
+                    }
                 }
-                sink(event);
-                if listed {
-                    progress.synced();
-                }
-            }
-            Err(error) => {
-                let wait = trouble.another(Instant::now(), digest(progress.name()));
-                metrics.watch_failed(progress.name());
-                if trouble.failures == 1 {
-                    tracing::warn!(watch = progress.name(), %error, "watch failed, will be tried again");
-                } else {
-                    tracing::debug!(watch = progress.name(), %error, ?wait, "watch failed again");
-                }
-                progress.failed(error.to_string());
-                tokio::time::sleep(wait).await;
+                Err(error) => match absence.as_ref().filter(|_| is_absent(&error)) {
+                    Some(absence) => {
+                        absence.begins();
+                        // What there was of it went with the type.
+                        sink(Event::Init);
+                        sink(Event::InitDone);
+                        progress.synced();
+                        absence.lasts(&progress).await;
+                        // The old one would go on from where it was, in a type that may be another one by then.
+                        break;
+                    }
+                    None => trouble.happens(&error, &progress, &metrics).await,
+                },
             }
         }
     }
@@ -68,6 +80,19 @@ struct Trouble {
 }
 
 impl Trouble {
+    /// Tells of a failure, and waits before the next try.
+    async fn happens(&mut self, error: &watcher::Error, progress: &Progress, metrics: &Metrics) {
+        let wait = self.another(Instant::now(), digest(progress.name()));
+        metrics.watch_failed(progress.name());
+        if self.failures == 1 {
+            tracing::warn!(watch = progress.name(), %error, "watch failed, will be tried again");
+        } else {
+            tracing::debug!(watch = progress.name(), %error, ?wait, "watch failed again");
+        }
+        progress.failed(error.to_string());
+        tokio::time::sleep(wait).await;
+    }
+
     /// How long to wait after one more failure. Only time resets it: that a list was begun says nothing.
     fn another(&mut self, now: Instant, seed: u64) -> Duration {
         if self.last.is_some_and(|last| now.duration_since(last) > CALM) {

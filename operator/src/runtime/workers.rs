@@ -45,6 +45,10 @@ pub trait Controlled: Send + Sync {
     fn wake_owner(&self, uid: &str);
     /// An object wants a pass.
     fn wake(&self, key: ObjectKey);
+    /// Every object wants a pass.
+    fn look_at_all(&self);
+    /// Whether an object lacks a child of an optional type.
+    fn lacks_optional(&self) -> bool;
     /// Who refers to what.
     fn interest(&self) -> Arc<Interest>;
     /// Works until `revoked` (drops what is under way) or `draining` (finishes it).
@@ -67,6 +71,16 @@ impl<K: Kind> Controlled for Controller<K> {
 
     fn wake(&self, key: ObjectKey) {
         self.queue.add(key);
+    }
+
+    fn look_at_all(&self) {
+        for key in self.reconciler.objects.keys() {
+            self.queue.add(key);
+        }
+    }
+
+    fn lacks_optional(&self) -> bool {
+        self.reconciler.memory.any_lacks()
     }
 
     fn interest(&self) -> Arc<Interest> {
@@ -148,9 +162,7 @@ impl<K: Kind> Controller<K> {
                 () = draining.cancelled() => return false,
             }
         }
-        for key in self.reconciler.objects.keys() {
-            self.queue.add(key);
-        }
+        self.look_at_all();
         self.wake_all();
         true
     }

@@ -115,6 +115,38 @@ fn overrides_come_last_and_those_of_the_mode_after_those_of_all() {
 }
 
 #[test]
+fn an_agent_whose_backend_needs_root_is_root_without_capabilities_and_nobody_else_is() {
+    let offering = |name: &str, backend: Value, component: &str| {
+        json!({
+            "name": name,
+            "uuid": format!("{name:1>32}"),
+            "backend": backend,
+            "settings": {
+                "default_account": "root", "customer_prefix": "c_", "project_prefix": "p_", "allocation_prefix": "a_",
+            },
+            "components": {component: {"label": "L", "measuredUnit": "u", "accountingType": "Limit"}},
+        })
+    };
+    let moab = json!({"type": "moab", "orders": "moab", "runAsRoot": true});
+    let slurm = json!({"type": "slurm", "orders": "slurm", "reporting": "slurm"});
+    let built = build(&json!({"offerings": [offering("a", moab, "deposit"), offering("b", slurm, "cpu")]}));
+
+    let pod = body(&built, ChildKind::Deployment, "site-orders")["spec"]["template"]["spec"].clone();
+    let agent = &pod["containers"][0]["securityContext"];
+    assert_eq!(
+        (&agent["runAsUser"], &agent["runAsNonRoot"]),
+        (&json!(0), &json!(false))
+    );
+    assert_eq!(agent["capabilities"]["drop"], json!(["ALL"]));
+    assert_eq!(agent["allowPrivilegeEscalation"], json!(false));
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], json!(true));
+    assert_eq!(pod["initContainers"][0]["securityContext"].get("runAsUser"), None);
+
+    let other = body(&built, ChildKind::Deployment, "site-reports")["spec"]["template"]["spec"].clone();
+    assert_eq!(other["containers"][0]["securityContext"].get("runAsUser"), None);
+}
+
+#[test]
 fn a_mirror_serves_the_agents_image() {
     let settings = Settings {
         image_registry: Some("mirror.example:5000".into()),

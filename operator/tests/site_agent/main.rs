@@ -5,6 +5,7 @@ mod children;
 mod conclusions;
 mod fixture;
 mod mistakes;
+mod pod_monitor;
 mod preflight;
 mod standbys;
 mod upgrades;

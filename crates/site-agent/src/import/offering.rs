@@ -104,6 +104,7 @@ fn backend(log: &mut Log, fields: &mut Fields<'_>, path: &FieldPath) -> Option<B
         membership,
         reporting,
         usernames: usernames.map_or_else(|| "base".to_owned(), |read| read.value),
+        run_as_root: None,
     })
 }
 
@@ -183,6 +184,7 @@ impl Draft {
         self.settle_flags(log, flags);
         self.settle_events(log, version);
         self.settle_home_directories(log);
+        self.settle_moab(log);
         true
     }
 
@@ -282,6 +284,28 @@ impl Draft {
              both"
         );
         log.remark(&at, RemarkKind::Check, message);
+    }
+
+    /// Upstream's units run as root, which the commands of MOAB need; its plugin counts by 1, whatever the file says.
+    fn settle_moab(&mut self, log: &mut Log) {
+        if !self.offering.backend.uses("moab") {
+            return;
+        }
+        self.offering.backend.run_as_root = Some(true);
+        let at = self.place(log, "backend");
+        let message = "the agent runs as root in these pods, as MOAB's commands want it (backend.runAsRoot); set it to \
+                       false when those of your image do without";
+        log.remark(&at, RemarkKind::Check, message);
+        let Some(deposit) = self.offering.components.get_mut("deposit") else {
+            return;
+        };
+        let factors = (deposit.unit_factor, deposit.unit_factor_reporting);
+        if factors != (1.0, None) {
+            (deposit.unit_factor, deposit.unit_factor_reporting) = (1.0, None);
+            let at = self.place(log, "components");
+            let message = "unit_factor of deposit has no effect: upstream hands deposits on as they are";
+            log.remark(&at, RemarkKind::Dropped, message);
+        }
     }
 
     /// Where the offering's field of the result came from.

@@ -33,6 +33,14 @@ use super::{Component, PLAIN_TEXT, Waldur, rule_at};
         "!has(self.usernameReconciliation) || !self.usernameReconciliation || has(self.backend.membership)",
         "usernameReconciliation needs backend.membership: name the plugin, or remove it",
     ),
+    rule_at(
+        ".components",
+        "!((has(self.backend.orders) && self.backend.orders == 'moab') || \
+           (has(self.backend.membership) && self.backend.membership == 'moab') || \
+           (has(self.backend.reporting) && self.backend.reporting == 'moab')) || \
+         (has(self.components) && self.components.size() == 1 && 'deposit' in self.components)",
+        "the moab plugin accounts for the component deposit and for no other: write that one alone",
+    ),
 ]))]
 pub struct Offering {
     /// Name, unique in this object; shown in logs and status.
@@ -88,6 +96,15 @@ pub struct Offering {
 /// that upstream knows are checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    rule_at(
+        ".runAsRoot",
+        "has(self.runAsRoot) || \
+         !((has(self.orders) && self.orders == 'moab') || (has(self.membership) && self.membership == 'moab') || \
+           (has(self.reporting) && self.reporting == 'moab'))",
+        "the moab plugin's commands need root: set runAsRoot to true, or to false where those of your image do not",
+    ),
+]))]
 pub struct Backend {
     /// The backend's type, such as `slurm`: which rules the settings are checked by.
     #[serde(rename = "type")]
@@ -109,6 +126,11 @@ pub struct Backend {
     #[serde(default = "base")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
     pub usernames: String,
+    /// Whether the agent runs as root, because the backend's commands ask for that: user 0 without any capability, in
+    /// each mode that serves this offering, for all offerings of that mode. Has to be said, true or false, for the
+    /// plugin `moab`, whose commands need root as upstream documents them. Default: false, user 1000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as_root: Option<bool>,
 }
 
 impl Backend {

@@ -175,10 +175,6 @@ fn plugin_rules(
     component: &Component,
     path: &FieldPath,
 ) {
-    if offering.backend.uses("moab") && name != "deposit" {
-        let message = "the moab plugin accounts for the component deposit only; remove this one";
-        check.refuse(path.clone(), Reason::NoEffect, message);
-    }
     let limits = component.accounting_type == AccountingType::Limit;
     for (plugin, only) in [
         ("mup", None),

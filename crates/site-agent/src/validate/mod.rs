@@ -3,6 +3,7 @@
 
 mod backends;
 mod component;
+mod moab;
 mod offering;
 mod settings;
 mod shared;

@@ -2,7 +2,7 @@
 
 use reeve_api_types::{FieldPath, Reason};
 
-use super::{Check, backends, component, settings, slurm, waldur};
+use super::{Check, backends, component, moab, settings, slurm, waldur};
 use crate::{
     Backend, Duty, Mode, Offering, Site,
     plugins::{self, Role},
@@ -38,6 +38,7 @@ pub(super) fn check(
     required_settings(check, offering, &merged, path);
     slurm::check(check, offering, &merged, &path.field("settings"));
     backends::check(check, offering, &merged, path);
+    moab::check(check, offering, path);
     Some(ValidOffering::new(
         offering.clone(),
         path.clone(),

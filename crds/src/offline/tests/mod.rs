@@ -319,10 +319,14 @@ fn what_breaks_a_rule_is_named_with_its_field_and_remedy() {
 }
 
 #[test]
-fn the_example_is_taken() {
-    let example = include_str!("../../../../examples/site-agent/20-siteagent.yaml");
-    let object: Value = serde_saphyr::from_str(example).expect("YAML");
-    assert_eq!(offline().problems(&object, None), []);
+fn the_examples_are_taken() {
+    for example in [
+        include_str!("../../../../examples/site-agent/20-siteagent.yaml"),
+        include_str!("../../../../examples/site-agent-moab/20-siteagent.yaml"),
+    ] {
+        let object: Value = serde_saphyr::from_str(example).expect("YAML");
+        assert_eq!(offline().problems(&object, None), []);
+    }
 }
 
 #[test]

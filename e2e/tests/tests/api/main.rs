@@ -6,6 +6,7 @@ mod children;
 mod claims;
 mod leadership;
 mod mistakes;
+mod monitors;
 mod outage;
 mod preflight;
 mod process;
@@ -55,6 +56,9 @@ fn main() -> ExitCode {
             each_new_reconcile_token_is_handled_once_and_echoed,
             a_deleted_object_leaves_nothing_behind,
             at_every_moment_status_tells_the_truth_as_kstatus_reads_it,
+        }
+        monitors {
+            a_pod_monitor_is_made_once_its_type_is_served_and_until_then_nothing_waits_for_it,
         }
         standbys {
             standbys_can_be_switched_on_and_off_on_an_object_that_runs,

@@ -80,6 +80,19 @@ fn offerings() -> Vec<Refusal> {
             [first, "set at least one of backend.orders"],
         ),
         (
+            "/spec/offerings/0/backend",
+            json!({"type": "moab", "orders": "moab", "runAsRoot": true}),
+            [
+                "spec.offerings[0].components",
+                "the component deposit and for no other",
+            ],
+        ),
+        (
+            "/spec/offerings/0/backend",
+            json!({"type": "moab", "reporting": "moab"}),
+            ["spec.offerings[0].backend.runAsRoot", "need root: set runAsRoot"],
+        ),
+        (
             "/spec/offerings/0/events",
             json!({"membership": true}),
             [first, "needs events.enabled true"],

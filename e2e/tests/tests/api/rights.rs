@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
-use reeve_e2e_tests::{ACCOUNT, Lab, RIGHTS, SOON, SYSTEM, install, site, until};
+use reeve_e2e_tests::{ACCOUNT, Lab, RIGHTS, SOON, SYSTEM, install, pod_monitors, site, until};
 use serde_json::{Value, json};
 
 /// Rights that this test does not see used, and why the chart grants them all the same.
@@ -88,12 +88,19 @@ async fn exercise(lab: &Lab) {
         "spec": {"selector": {"matchLabels": {"app": "f"}}, "minAvailable": 1},
     });
     lab.apply(&budget);
+    let monitor = json!({
+        "apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": {"name": "g"},
+        "spec": {"selector": {}, "podMetricsEndpoints": []},
+    });
+    lab.apply(&monitor);
     let with_standby = |name| site::site_with(name, &[("/spec/highAvailability", json!({"standbys": 1}))]);
     for name in ["a", "b", "c", "d", "e"] {
         lab.create(site::site(name)).await;
     }
     lab.create(with_standby("f")).await;
-    for name in ["a", "b", "c", "d", "e", "f"] {
+    let monitored = |name| site::site_with(name, &[("/spec/podMonitor", json!({"enabled": true}))]);
+    lab.create(monitored("g")).await;
+    for name in ["a", "b", "c", "d", "e", "f", "g"] {
         lab.reason(name, "NameTaken").await;
     }
     let slurm = json!({"configMapRef": {"name": "slurm"}});
@@ -101,6 +108,16 @@ async fn exercise(lab: &Lab) {
         .create(site::site_with("site", &[("/spec/slurm", slurm)]))
         .await;
     lab.reason("site", "RollingOut").await;
+    lab.create(monitored("monitored")).await;
+    until("a PodMonitor is made", SOON, async || {
+        let monitors = pod_monitors::api(lab);
+        monitors
+            .get_opt("monitored")
+            .await
+            .expect("it can be read")
+            .is_some()
+    })
+    .await;
     lab.create(with_standby("ha")).await;
     until(
         "a standby has taken over and its pod is marked",
@@ -121,7 +138,7 @@ async fn exercise(lab: &Lab) {
         lab.apply(&orphan);
     }
     until("what is no longer wanted is gone", SOON, async || {
-        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies,pdb,jobs";
+        let kinds = "deployments,leases,secrets,serviceaccounts,roles,rolebindings,networkpolicies,pdb,jobs,podmonitors";
         !lab.kubectl(&["get", kinds, "--output=name"]).contains("orphan")
     })
     .await;
@@ -183,6 +200,11 @@ fn orphans(uid: &str) -> Vec<Value> {
             "PodDisruptionBudget",
             json!({"spec": {"selector": selector, "maxUnavailable": 1}}),
         ),
+        (
+            "monitoring.coreos.com/v1",
+            "PodMonitor",
+            json!({"spec": {"selector": selector}}),
+        ),
     ];
     let complete = |(version, kind, mut object): (&str, &str, Value)| {
         object["apiVersion"] = version.into();
@@ -215,6 +237,7 @@ fn assert_all_used(lab: &Lab, granted: &Rights) {
 }
 
 pub(crate) async fn every_right_that_the_chart_grants_is_used(lab: &Lab) {
+    pod_monitors::serve(lab).await;
     let mut operator = lab.operator("first").lead().await;
     exercise(lab).await;
     operator.stop().await;
@@ -232,6 +255,7 @@ pub(crate) async fn every_right_that_the_chart_grants_is_used(lab: &Lab) {
 }
 
 pub(crate) async fn in_single_namespaces_roles_suffice_and_nothing_else_is_touched(lab: &Lab) {
+    pod_monitors::serve(lab).await;
     let (second, elsewhere) = (format!("{}-2", lab.namespace()), format!("{}-3", lab.namespace()));
     for namespace in [&second, &elsewhere] {
         lab.kubectl(&["create", "namespace", namespace]);

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     claims, network,
     pod::{PodContext, configuration},
+    pod_monitor,
     preflight::{self, Gates, Live, config_secret},
     rbac,
     standbys::Standbys,
@@ -40,6 +41,8 @@ pub struct Outline {
     pub insecure: Vec<String>,
     /// What preflights look at.
     pub(super) preflight: preflight::Outline,
+    /// Name of the `PodMonitor` that is wanted.
+    pub pod_monitor: Option<String>,
 }
 
 /// What `conclude` needs to know of a mode.
@@ -112,6 +115,9 @@ pub(super) fn build(
     if let Some(network) = &valid.network {
         children.apply(&network::policy(owner, network));
     }
+    if let Some(monitoring) = &valid.monitoring {
+        children.apply(&pod_monitor::pod_monitor(owner, monitoring));
+    }
     let gates = Gates::new(owner, valid, live, settings, &account);
     let context = ModeContext {
         owner,
@@ -146,6 +152,7 @@ pub(super) fn build(
         stopped: valid.stopped,
         insecure: valid.insecure.clone(),
         preflight,
+        pod_monitor: valid.monitoring.as_ref().map(|_| pod_monitor::name(owner)),
     };
     Built { children, outline }
 }

@@ -7,7 +7,7 @@ use reeve_site_agent::Mode;
 use super::{
     alive,
     build::{ModeOutline, Outline},
-    failover,
+    failover, pod_monitor,
     preflight::{Findings, Obstacle},
 };
 use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
@@ -40,6 +40,7 @@ pub(super) fn conclude(
             message,
         ));
     }
+    conditions.extend(pod_monitor::condition(outline.pod_monitor.as_deref(), observed));
     let holding: Vec<_> = modes.iter().filter_map(ModeView::holding).collect();
     conditions.extend(alive::conditions(&holding));
     let statuses: Vec<_> = modes.iter().map(|mode| mode.status(before)).collect();

@@ -8,6 +8,7 @@ mod failover;
 mod network;
 mod overrides;
 mod pod;
+mod pod_monitor;
 mod preflight;
 mod rbac;
 mod standbys;

@@ -6,10 +6,10 @@ use k8s_openapi::api::{core::v1::PodTemplateSpec, networking::v1::NetworkPolicyE
 use reeve_api_types::{
     Content, ContentUse, FieldPath, Image, LocalReference, Problem, Reason, SecretKeyReference,
 };
-use reeve_crds::{Preflight, SiteAgent, SiteAgentSpec, Slurm};
+use reeve_crds::{PodMonitoring, Preflight, SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
-use super::{network::Network, overrides, pod::SLURM_CONF, standbys::Standbys, typed::read};
+use super::{network::Network, overrides, pod::SLURM_CONF, pod_monitor, standbys::Standbys, typed::read};
 use crate::engine::{self, Settings};
 
 /// A spec that has passed validation. Made by [`validate`] only.
@@ -24,6 +24,7 @@ pub struct ValidSiteAgent {
     pub(super) overrides: Option<PodTemplateSpec>,
     pub(super) service_account: Option<String>,
     pub(super) network: Option<Network>,
+    pub(super) monitoring: Option<PodMonitoring>,
     pub(super) slurm: Option<Slurm>,
     pub(super) insecure: Vec<String>,
     /// Modes whose pods have yet to end.
@@ -117,6 +118,10 @@ pub(super) fn validate(
     let standbys = Standbys::of(spec.high_availability, &root.field("highAvailability"));
     let standbys = keep(standbys, &mut problems).unwrap_or_default();
     let network = keep(network(spec, &root.field("networkPolicy")), &mut problems).flatten();
+    problems.extend(pod_monitor::problems(
+        &spec.pod_monitor,
+        &root.field("podMonitor"),
+    ));
     if spec.image.tag.is_none() && spec.image.digest.is_none() {
         let message = "set a tag or a digest: without one the image could be any version";
         problems.push(Problem::new(root.field("image"), Reason::Required, message));
@@ -146,6 +151,7 @@ pub(super) fn validate(
                 overrides,
                 service_account: spec.service_account_name.clone(),
                 network,
+                monitoring: Some(spec.pod_monitor.clone()).filter(|monitoring| monitoring.enabled),
                 slurm: spec.slurm.clone(),
                 insecure,
                 releasing: BTreeSet::new(),

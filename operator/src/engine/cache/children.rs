@@ -1,7 +1,7 @@
 //! Live children by the object that owns them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -16,9 +16,29 @@ use crate::engine::{
 
 /// The children that exist, by the uid of their owner.
 #[derive(Debug, Default)]
-pub struct ChildIndex(RwLock<HashMap<String, Observed>>);
+pub struct ChildIndex {
+    children: RwLock<HashMap<String, Observed>>,
+    /// The optional types that the API server serves.
+    served: RwLock<BTreeSet<ChildKind>>,
+}
 
 impl ChildIndex {
+    /// Whether the API server serves this type: an optional one is known to be served once its watch has listed it.
+    pub fn serves(&self, kind: ChildKind) -> bool {
+        let served = self.served.read().unwrap_or_else(PoisonError::into_inner);
+        !kind.is_optional() || served.contains(&kind)
+    }
+
+    /// Notes whether the API server serves an optional type; answers whether that is news.
+    pub fn note_served(&self, kind: ChildKind, it_is: bool) -> bool {
+        let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+        if it_is {
+            served.insert(kind)
+        } else {
+            served.remove(&kind)
+        }
+    }
+
     /// The children of one object.
     pub fn of(&self, owner: &str) -> Observed {
         self.read().get(owner).cloned().unwrap_or_default()
@@ -91,11 +111,11 @@ impl ChildIndex {
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<String, Observed>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.children.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Observed>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.children.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -305,7 +305,6 @@ fn components_are_checked() {
                 InvalidValue,
                 "/api_token is a secret",
             ),
-            (json!({"backend": {"orders": "moab"}}), at, NoEffect, "deposit"),
             (
                 json!({"backend": {"orders": "mup"}, "settings": {"api_url": "x", "username": "x", "password": false}}),
                 &*field("accountingType"),

@@ -64,9 +64,20 @@ impl PodContext<'_> {
             liveness_probe: Some(probe("/livez", 10, 6)),
             readiness_probe: Some(probe("/readyz", 5, 3)),
             resources: Some(self.mode.resources.clone()),
-            security_context: Some(restricted()),
+            security_context: Some(self.agent_security()),
             volume_mounts: Some(mounts(self.valid.slurm.as_ref())),
             ..Container::default()
+        }
+    }
+
+    /// Root on request, in this container alone, and even then without capabilities.
+    fn agent_security(&self) -> SecurityContext {
+        let root = self.valid.site.needs_root(self.mode.mode);
+        SecurityContext {
+            run_as_user: root.then_some(0),
+            run_as_group: root.then_some(0),
+            run_as_non_root: root.then_some(false),
+            ..restricted()
         }
     }
 
