@@ -1,5 +1,6 @@
 //! The pure half of the kind `SiteAgent`: what is refused, what is built, what is concluded. No cluster.
 
+mod admission;
 mod alive;
 mod children;
 mod conclusions;
@@ -8,4 +9,5 @@ mod mistakes;
 mod pod_monitor;
 mod preflight;
 mod standbys;
+mod troubleshooting;
 mod upgrades;
