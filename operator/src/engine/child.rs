@@ -68,7 +68,7 @@ pub enum Versioning {
 
 impl ChildKind {
     /// The types that are applied.
-    pub const APPLIED: [Self; 9] = [
+    pub const APPLIED: [Self; 10] = [
         Self::ServiceAccount,
         Self::Role,
         Self::RoleBinding,

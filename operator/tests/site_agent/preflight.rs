@@ -247,10 +247,7 @@ fn a_change_that_fails_keeps_what_runs_and_names_the_cause() {
                    runs is left as it is, the next try is after 30 s";
     assert_eq!(
         (conclusion.verdict.reason(), conclusion.verdict.message()),
-        (
-            names::REASON_PREFLIGHT_FAILED,
-            message
-        )
+        (names::REASON_PREFLIGHT_FAILED, message)
     );
     let failed = Condition::new(
         names::CONDITION_PREFLIGHT_PASSED,
