@@ -7,6 +7,7 @@ mod image;
 mod problem;
 mod reference;
 pub mod schema;
+pub mod syntax;
 
 pub use content::{Content, ContentUse, Lookup, SecretText, Source, SourceKind, text};
 pub use duration::{Duration, DurationError};

@@ -1,5 +1,6 @@
 //! The pure half of the kind `SiteAgent`: what is refused, what is built, what is concluded. No cluster.
 
+mod admission;
 mod alive;
 mod children;
 mod conclusions;

@@ -4,6 +4,7 @@ mod alive;
 mod build;
 mod claims;
 mod conclude;
+mod egress;
 mod failover;
 mod network;
 mod overrides;

@@ -9,7 +9,7 @@ use reeve_api_types::{
 use reeve_crds::{SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
-use super::{network::Network, overrides, pod::SLURM_CONF, standbys::Standbys, typed::read};
+use super::{egress, network::Network, overrides, pod::SLURM_CONF, standbys::Standbys, typed::read};
 use crate::engine::{self, Settings};
 
 /// A spec that has passed validation. Made by [`validate`] only.
@@ -98,6 +98,8 @@ pub(super) fn validate(
         let message = "set a tag or a digest: without one the image could be any version";
         problems.push(Problem::new(root.field("image"), Reason::Required, message));
     }
+    let used: Option<Vec<_>> = site.as_ref().map(|site| site.modes().collect());
+    problems.extend(overrides::levels::problems(spec, used.as_deref(), root));
     let modes: Vec<_> = Mode::ALL
         .into_iter()
         .filter_map(|mode| keep(valid_mode(spec, mode, root), &mut problems))
@@ -187,17 +189,19 @@ fn valid_mode(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<Vali
 
 fn network(spec: &SiteAgentSpec, path: &FieldPath) -> Result<Option<Network>, Vec<Problem>> {
     let access = &spec.network_policy;
+    let mut problems = egress::networks(&access.egress_cidrs, &path.field("egressCIDRs"));
     let path = path.field("extraEgress");
-    let (mut extra, mut problems) = (Vec::new(), Vec::new());
+    let mut extra = Vec::new();
     for (index, rule) in access.extra_egress.iter().enumerate() {
         let path = path.index(index);
         let (rule, wrong) = read::<NetworkPolicyEgressRule>(rule, &path, "networkpolicy.spec.egress");
         if wrong.is_empty() && rule.as_ref() == Some(&NetworkPolicyEgressRule::default()) {
             let message =
                 "an empty rule opens everything; write to or ports, or leave out extraEgress and egressCIDRs";
-            problems.push(Problem::new(path, Reason::InvalidValue, message));
+            problems.push(Problem::new(path.clone(), Reason::InvalidValue, message));
         }
         problems.extend(wrong);
+        problems.extend(rule.iter().flat_map(|rule| egress::check(rule, &path)));
         extra.extend(rule);
     }
     if !problems.is_empty() {

@@ -1,8 +1,11 @@
 //! Pod overrides: a partial pod template that a user merges in, and what it may not touch.
 //! Whatever would be ignored, or would break supervision, is refused with the field and the remedy.
 
+mod admission;
 mod containers;
+pub(super) mod levels;
 mod mount_path;
+mod resources;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +38,7 @@ pub(super) fn check(
     let Some(template) = template else {
         return Err(problems.0);
     };
+    problems.admission(&template, path);
     if let Some(metadata) = &template.metadata {
         problems.metadata(metadata, &path.field("metadata"));
     }

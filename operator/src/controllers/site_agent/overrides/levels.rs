@@ -1,0 +1,158 @@
+//! What the two levels of overrides, `spec.podOverrides` and those of a mode, amount to together: a container has an
+//! image and a mount a volume at one of them, and no request is above its limit.
+
+use k8s_openapi::{
+    DeepMerge,
+    api::core::v1::{Container, PodSpec, PodTemplateSpec, ResourceRequirements},
+};
+use reeve_api_types::{FieldPath, Problem, Reason};
+use reeve_crds::{PodOverrides, SiteAgentSpec, names};
+use reeve_site_agent::Mode;
+
+use super::{super::pod::mounts, resources::resources};
+
+/// A list of containers and how to get it.
+type List = (&'static str, fn(&PodSpec) -> &[Container]);
+
+const LISTS: [List; 2] = [
+    ("containers", |spec| &spec.containers),
+    ("initContainers", |spec| {
+        spec.init_containers.as_deref().unwrap_or_default()
+    }),
+];
+
+/// What is missing or contradicts, over all levels; `used` are the modes that have pods, when that is known.
+pub(in super::super) fn problems(
+    spec: &SiteAgentSpec,
+    used: Option<&[Mode]>,
+    root: &FieldPath,
+) -> Vec<Problem> {
+    let shared = Level::of(spec.pod_overrides.as_ref());
+    let modes: Vec<_> = used
+        .unwrap_or(&Mode::ALL)
+        .iter()
+        .map(|mode| (*mode, Level::of(spec.modes.get(*mode).pod_overrides.as_ref())))
+        .collect();
+    let volumes: Vec<_> = mounts(spec.slurm.as_ref())
+        .into_iter()
+        .map(|mount| mount.name)
+        .collect();
+    let mut problems = shared.missing(&volumes, &root.field("podOverrides"), &|gives| {
+        let mut gives = modes.iter().map(|(_, mode)| mode.may(gives));
+        match used {
+            Some([]) => false,
+            Some(_) => gives.all(|gives| gives),
+            None => gives.any(|gives| gives),
+        }
+    });
+    for (mode, level) in &modes {
+        let path = root.field("modes").field(mode.slug());
+        let missing = level.missing(&volumes, &path.field("podOverrides"), &|gives| shared.may(gives));
+        problems.extend(missing);
+        let wanted = &spec.modes.get(*mode).resources.0;
+        problems.extend(sizes(wanted, [&shared, level], &path.field("resources")));
+    }
+    problems
+}
+
+/// What is wrong with a mode's resources, alone or with what the overrides make of them.
+fn sizes(wanted: &ResourceRequirements, levels: [&Level; 2], path: &FieldPath) -> Vec<Problem> {
+    let alone = resources(wanted, path);
+    let mut merged = wanted.clone();
+    for theirs in levels.into_iter().filter_map(Level::of_agent) {
+        merged.merge_from(theirs.clone());
+    }
+    if !alone.is_empty() || merged == *wanted {
+        return alone;
+    }
+    // What is wrong with the overrides alone has been said.
+    let contradicts = |problem: &Problem| problem.reason == Reason::Conflict;
+    let found = resources(&merged, path).into_iter().filter(contradicts);
+    found
+        .map(|problem| Problem {
+            message: format!("with podOverrides merged in, {}", problem.message),
+            ..problem
+        })
+        .collect()
+}
+
+/// The overrides of one level.
+enum Level {
+    None,
+    /// Not a pod template, which is a problem already: who knows what it gives.
+    Unknown,
+    Given(Box<PodTemplateSpec>),
+}
+
+impl Level {
+    fn of(overrides: Option<&PodOverrides>) -> Self {
+        overrides.map_or(Self::None, |overrides| {
+            serde_json::from_value(overrides.0.clone()).map_or(Self::Unknown, Self::Given)
+        })
+    }
+
+    fn spec(&self) -> Option<&PodSpec> {
+        match self {
+            Self::Given(template) => template.spec.as_ref(),
+            Self::None | Self::Unknown => None,
+        }
+    }
+
+    fn may(&self, gives: &dyn Fn(&PodSpec) -> bool) -> bool {
+        matches!(self, Self::Unknown) || self.spec().is_some_and(gives)
+    }
+
+    fn of_agent(&self) -> Option<&ResourceRequirements> {
+        let mut containers = self.spec()?.containers.iter();
+        let agent = containers.find(|container| container.name == names::AGENT_CONTAINER);
+        agent?.resources.as_ref()
+    }
+
+    /// What is missing here, unless `other` gives it. `volumes` are the operator's.
+    fn missing(
+        &self,
+        volumes: &[String],
+        path: &FieldPath,
+        other: &dyn Fn(&dyn Fn(&PodSpec) -> bool) -> bool,
+    ) -> Vec<Problem> {
+        let Some(spec) = self.spec() else {
+            return Vec::new();
+        };
+        let path = path.field("spec");
+        let absent = |gives: &dyn Fn(&PodSpec) -> bool| !gives(spec) && !other(gives);
+        let mut problems = Vec::new();
+        for (list, of) in LISTS {
+            for (index, container) in of(spec).iter().enumerate() {
+                let path = path.field(list).index(index);
+                let has_image = |spec: &PodSpec| {
+                    let mut twins = of(spec).iter().filter(|twin| twin.name == container.name);
+                    twins.any(|twin| twin.image.is_some())
+                };
+                if !is_ours(&container.name) && absent(&has_image) {
+                    let message = "a container of yours needs an image; if you mean the operator's, its name is agent \
+                                   (under initContainers: install-supervisor)";
+                    problems.push(Problem::new(path.field("image"), Reason::Required, message));
+                }
+                for (number, mount) in container.volume_mounts.iter().flatten().enumerate() {
+                    let has_volume = |spec: &PodSpec| {
+                        spec.volumes
+                            .iter()
+                            .flatten()
+                            .any(|volume| volume.name == mount.name)
+                    };
+                    if !mount.name.is_empty() && !volumes.contains(&mount.name) && absent(&has_volume) {
+                        let path = path.field("volumeMounts").index(number).field("name");
+                        let message = "there is no volume of this name; add it to volumes of the pod";
+                        problems.push(Problem::new(path, Reason::Required, message));
+                    }
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// One without a name, or with the name of the other list's, is refused as such.
+fn is_ours(name: &str) -> bool {
+    ["", names::AGENT_CONTAINER, names::SUPERVISOR_INIT_CONTAINER].contains(&name)
+}
