@@ -1,7 +1,7 @@
 //! What is wrong in files: where, which object, which field. One line each, in an order that does not depend on
 //! how it was found.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, io};
 
 use reeve_api_types::{FieldPath, Problem, Reason};
 use serde::Serialize;
@@ -151,6 +151,24 @@ pub(crate) fn sort(findings: &mut Vec<Finding>) {
         order.then_with(|| (a.reason, &a.message).cmp(&(b.reason, &b.message)))
     });
     findings.dedup();
+}
+
+/// `3 problems`, `1 problem`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Says how many objects were not looked at, if any: one of them may be meant to be ours.
+pub(crate) fn left_aside(count: usize, err: &mut dyn io::Write) -> io::Result<()> {
+    match count {
+        0 => Ok(()),
+        _ => writeln!(
+            err,
+            "note: {} of other kinds left aside",
+            counted(count, "object")
+        ),
+    }
 }
 
 /// Text order, but `[10]` after `[9]`.

@@ -183,8 +183,8 @@ fn children<K: Kind>(
     sources: &Sources,
     settings: &Settings,
 ) -> Result<Vec<Value>, Vec<Problem>> {
-    let object: K::Object = serde_json::from_value(object.clone())
-        .map_err(|error| vec![Problem::new(whole(), Reason::InvalidValue, error.to_string())])?;
+    let object: K::Object =
+        serde_json::from_value(object.clone()).map_err(|error| vec![unreadable(&error)])?;
     let namespace = object.meta().namespace.clone().unwrap_or_default();
     let content = sources.resolve(&namespace, &K::references(&object));
     let valid = K::validate(&object, &content, settings, &FieldPath::new("spec"))?;
@@ -196,6 +196,16 @@ fn children<K: Kind>(
         .into_iter()
         .map(|child| child.body.clone())
         .collect())
+}
+
+/// What neither the schema nor a rule has found. The parser's sentence begins with the value, which may be a secret.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    let error = error.to_string();
+    let wanted = error
+        .rsplit_once(", expected ")
+        .map_or("another value", |(_, wanted)| wanted);
+    let message = format!("a value does not fit its field: write {wanted} there; kubectl explain says where");
+    Problem::new(whole(), Reason::InvalidValue, message)
 }
 
 #[cfg(test)]

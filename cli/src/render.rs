@@ -71,6 +71,7 @@ pub(crate) fn run(
         children.iter_mut().for_each(redact);
     }
     write_documents(out, &children, arguments.output)?;
+    findings::left_aside(input.ignored, err).map_err(OutputError::from)?;
     Ok(Outcome::Reached)
 }
 

@@ -102,15 +102,15 @@ fn print(report: &Report, out: &mut dyn Write, err: &mut dyn Write) -> std::io::
     for remark in &report.remarks {
         writeln!(err, "note: {remark}")?;
     }
-    let checked = counted(report.checked, "object");
+    findings::left_aside(report.ignored, err)?;
+    let checked = findings::counted(report.checked, "object");
     match report.problems.len() {
         0 if report.checked == 0 => Ok(()),
         0 => writeln!(err, "{checked} checked: {GOOD}no problems{GOOD:#}"),
-        n => writeln!(err, "{checked} checked: {BAD}{}{BAD:#}", counted(n, "problem")),
+        n => writeln!(
+            err,
+            "{checked} checked: {BAD}{}{BAD:#}",
+            findings::counted(n, "problem")
+        ),
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

@@ -61,8 +61,8 @@ impl JsonSchema for Resources {
     }
 }
 
-/// A partial pod template, merged without deleting: lists of named things by name, other lists appended, values
-/// replaced. Fields that a pod template does not have, and what would break supervision (selector labels, the agent's
+/// A partial pod template, merged without deleting: lists of named things by name; values and all other lists
+/// (`tolerations`, `envFrom`) replaced, as is `nodeSelector`. Fields that a pod template does not have, and what would break supervision (selector labels, the agent's
 /// command and probes, the operator's volumes and their paths, `restartPolicy`, `hostNetwork`), are refused with a
 /// message. `terminationGracePeriodSeconds` is 15 or more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

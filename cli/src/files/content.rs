@@ -12,6 +12,10 @@ use serde_json::Value;
 #[derive(Default)]
 pub(crate) struct Sources(BTreeMap<(SourceKind, String, String), Source>);
 
+/// What values of `data` and `binaryData` are to be.
+const BASE64: &str =
+    "base64 (printf %s VALUE | base64); plain text goes under stringData, or in a ConfigMap under data";
+
 enum Source {
     Secret(Secret),
     ConfigMap(ConfigMap),
@@ -29,18 +33,21 @@ impl Sources {
         let mut problems = Vec::new();
         let source = match kind {
             SourceKind::Secret => Source::Secret(Secret {
-                data: Some(fields(value, "data", "base64", &mut problems)),
+                data: Some(fields(value, "data", BASE64, &mut problems)),
                 string_data: Some(fields(value, "stringData", "text; quote it", &mut problems)),
                 ..Secret::default()
             }),
             SourceKind::ConfigMap => Source::ConfigMap(ConfigMap {
                 data: Some(fields(value, "data", "text; quote it", &mut problems)),
-                binary_data: Some(fields(value, "binaryData", "base64", &mut problems)),
+                binary_data: Some(fields(value, "binaryData", BASE64, &mut problems)),
                 ..ConfigMap::default()
             }),
         };
-        self.0
-            .insert((kind, namespace.to_owned(), name.to_owned()), source);
+        // The API server would not take one that is wrong, so nothing refers to it.
+        if problems.is_empty() {
+            self.0
+                .insert((kind, namespace.to_owned(), name.to_owned()), source);
+        }
         problems
     }
 
@@ -81,15 +88,30 @@ fn fields<T: DeserializeOwned>(
         // The API server takes null for empty.
         let value = if value.is_null() {
             Value::from("")
+        } else if wanted == BASE64 {
+            // The API server reads over line breaks.
+            value
+                .as_str()
+                .map_or(value.clone(), |text| text.replace(['\n', '\r'], "").into())
         } else {
             value.clone()
         };
+        if !is_key(key) {
+            let message = "a key has at most 253 letters, digits, `-`, `_` and `.`";
+            refuse(path.field(key), message.to_owned());
+        }
         match serde_json::from_value(value) {
             Ok(value) => drop(read.insert(key.clone(), value)),
             Err(_) => refuse(path.field(key), format!("must be {wanted}")),
         }
     }
     read
+}
+
+/// What the API server takes as a key.
+fn is_key(key: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=253).contains(&key.len()) && key.chars().all(inner) && key != "." && !key.starts_with("..")
 }
 
 #[cfg(test)]
@@ -128,13 +150,15 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_is_named_without_its_value() {
-        let secret = json!({"data": {"token": "hunter2!", "fine": "YWJj"}, "stringData": {"port": 80}});
+        let secret =
+            json!({"data": {"token": "hunter2!", "fine": "YWJj\n", "a b": ""}, "stringData": {"port": 80}});
         let problems = Sources::default().add(SourceKind::Secret, "hpc", "waldur", &secret);
         let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             lines,
             [
-                "data.token: must be base64",
+                "data[\"a b\"]: a key has at most 253 letters, digits, `-`, `_` and `.`",
+                &format!("data.token: must be {BASE64}"),
                 "stringData.port: must be text; quote it"
             ]
         );

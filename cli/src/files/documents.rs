@@ -4,8 +4,10 @@
 use serde_json::Value;
 use serde_saphyr::{Options, budget, options, options::DuplicateKeyPolicy};
 
+use super::words;
+
 /// Levels of nesting. Definitions with whole pod templates have about 40; a level costs stack.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 /// How much aliases may add to a document.
 const ALIAS_EVENTS: usize = 100_000;
 
@@ -91,19 +93,9 @@ fn blank_lines(chunk: &str) -> usize {
 fn mistake(first_line: usize, error: &serde_saphyr::Error) -> Mistake {
     let within = error.location().map_or(1, |location| location.line().max(1));
     let within = usize::try_from(within).unwrap_or(1);
-    let mut message = error.without_snippet().to_string();
-    // The place at the end counts from the document, not from the file.
-    if let Some(at) = message.rfind(" at line ") {
-        let place = message[at..]
-            .trim_start_matches(" at line ")
-            .replace(", column ", "");
-        if place.bytes().all(|b| b.is_ascii_digit()) {
-            message.truncate(at);
-        }
-    }
     Mistake {
         line: first_line + within - 1,
-        message,
+        message: words::sentence(error).into_owned(),
     }
 }
 
@@ -194,6 +186,60 @@ mod tests {
             "&a [*a]".into(),
         ] {
             first_mistake(&text);
+        }
+    }
+
+    #[test]
+    fn no_word_of_the_parser_reaches_the_reader() {
+        let deep = "[".repeat(1000);
+        for text in [
+            "a: 1\na: 2",
+            "{a: 1, a: 2}",
+            "a: 1\n...\nb: 2",
+            "a: !!binary '%%'",
+            "a: !!binary /w==",
+            "a: !mine x",
+            "a: *nowhere",
+            "&a [*a]",
+            "<<: x",
+            "a: [1",
+            "a: 'x",
+            "a: b: c",
+            "a:\n\tb: 1",
+            "? [a]\n: 1",
+            "{a: 1}: 2",
+            "a: .nan",
+            "a: >\nx",
+            "%YAML 3.0\n---\na: 1",
+            "- a\nb: 1",
+            "a: \"\\q\"",
+            "\0",
+            &deep,
+        ] {
+            for mistake in parse(text).filter_map(Result::err) {
+                for word in [
+                    "Policy",
+                    "Options",
+                    "from_",
+                    "::",
+                    "_",
+                    "Breach",
+                    "deserializ",
+                    "scalar",
+                    "serde",
+                    "String",
+                    "&str",
+                    "invalid type",
+                    "enum",
+                    "budget",
+                ] {
+                    assert!(!mistake.message.contains(word), "{text:?}: {mistake:?}");
+                }
+                assert!(
+                    !mistake.message.is_empty() && !mistake.message.contains('\n'),
+                    "{text:?}"
+                );
+            }
         }
     }
 }

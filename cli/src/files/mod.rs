@@ -3,7 +3,10 @@
 
 mod content;
 mod documents;
+mod metadata;
+mod near;
 mod objects;
+mod words;
 
 use std::{
     fs::{self, File},

@@ -3,20 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use reeve_api_types::{FieldPath, Problem, Reason, SourceKind};
 use reeve_crds::names;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{content::Sources, documents};
+use super::{content::Sources, documents, metadata, near};
 use crate::{
     findings::{Finding, Origin},
     kinds,
 };
-
-/// The longest name of an object.
-const LONGEST_NAME: usize = 253;
 
 /// An object of ours in a file.
 pub(crate) struct Object {
@@ -95,14 +90,21 @@ impl Input {
                     self.findings.push(Finding::new(origin, problem));
                 }
             },
-            _ => self.ignored += 1,
+            (_, kind) => match near::slip(api_version, kind) {
+                None => self.ignored += 1,
+                Some(problem) => {
+                    let (namespace, name) = self.name(&value);
+                    let origin = origin.of(kind, &namespace, &name);
+                    self.findings.push(Finding::new(origin, problem));
+                }
+            },
         }
     }
 
     fn add_ours(&mut self, kind: &'static kinds::Row, origin: &Origin, mut value: Value) {
         let (namespace, name) = self.name(&value);
         let origin = origin.of(kind.name, &namespace, &name);
-        let problems = metadata_problems(&value, &namespace, &name);
+        let problems = metadata::problems(&value["metadata"], &namespace);
         if !problems.is_empty() {
             // The rest of the object is checked all the same.
             value["metadata"] = json!({"name": name});
@@ -123,7 +125,8 @@ impl Input {
         let slug = kind.to_string();
         let origin = origin.of(&slug, &namespace, &name);
         if self.is_new(&slug, &namespace, &name, &origin) {
-            let problems = self.sources.add(kind, &namespace, &name, value);
+            let mut problems = metadata::problems(&value["metadata"], &namespace);
+            problems.extend(self.sources.add(kind, &namespace, &name, value));
             self.findings.extend(
                 problems
                     .into_iter()
@@ -184,47 +187,6 @@ fn known(version: &str, kind: &str) -> Result<&'static kinds::Row, Problem> {
             format!("{} has no kind {kind:?}; its kinds are {known}", names::GROUP),
         )
     })
-}
-
-/// What the API server would say of `metadata`, which no schema of ours describes.
-fn metadata_problems(value: &Value, namespace: &str, name: &str) -> Vec<Problem> {
-    let path = FieldPath::new("metadata");
-    let mut problems = Vec::new();
-    let mut refuse = |path, reason, message: &str| problems.push(Problem::new(path, reason, message));
-    let metadata = &value["metadata"];
-    if !metadata["name"].is_string() {
-        refuse(path.field("name"), Reason::Required, "give the object a name");
-    } else if name.len() > LONGEST_NAME || !name.split('.').all(is_label) {
-        let message = "write at most 253 characters: lower-case letters, digits, `-` and `.`, with a letter or digit at both ends of each part";
-        refuse(path.field("name"), Reason::InvalidValue, message);
-    }
-    if namespace.len() > 63 || !is_label(namespace) {
-        let message = "write at most 63 characters: lower-case letters, digits and `-`, with a letter or digit at both ends";
-        refuse(path.field("namespace"), Reason::InvalidValue, message);
-    }
-    for field in ["labels", "annotations"] {
-        for (key, value) in metadata[field].as_object().into_iter().flatten() {
-            if !value.is_string() {
-                refuse(
-                    path.field(field).field(key),
-                    Reason::InvalidValue,
-                    "must be text; quote it",
-                );
-            }
-        }
-    }
-    if problems.is_empty()
-        && let Err(error) = ObjectMeta::deserialize(metadata)
-    {
-        problems.push(Problem::new(path, Reason::InvalidValue, error.to_string()));
-    }
-    problems
-}
-
-/// A DNS label, of any length.
-fn is_label(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 #[cfg(test)]
@@ -301,7 +263,10 @@ mod tests {
                 "{name: a, annotations: {x.y/z: true}}",
                 "metadata.annotations[\"x.y/z\"]",
             ),
-            ("{name: a, finalizers: x}", "metadata"),
+            ("{name: a, finalizers: x}", "metadata.finalizers"),
+            ("{name: a, labels: x}", "metadata.labels"),
+            ("{name: a, labels: {x: y z}}", "metadata.labels.x"),
+            ("x", "metadata"),
         ] {
             let input = read(&format!("{site}{metadata}\n"));
             let paths: Vec<_> = input.findings.iter().map(|f| f.path.to_string()).collect();

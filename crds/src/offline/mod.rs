@@ -16,6 +16,7 @@ use crate::definition;
 /// A definition, ready to check objects.
 pub struct Offline {
     schema: Value,
+    patterns: structure::Patterns,
     rules: CompiledSchema,
     validator: Validator,
 }
@@ -26,6 +27,7 @@ impl Offline {
         let schema = definition::schema(definition);
         let rules = compile_schema(&schema);
         Self {
+            patterns: structure::Patterns::of(&schema),
             schema,
             rules,
             validator: Validator::new(),
@@ -44,7 +46,7 @@ impl Offline {
     pub fn problems(&self, object: &Value, old: Option<&Value>) -> Vec<Problem> {
         let object = self.defaulted(object.clone());
         let mut problems = Vec::new();
-        structure::check_root(&self.schema, &object, &mut problems);
+        structure::check_root(&self.schema, &self.patterns, &object, &mut problems);
         let sound = problems.is_empty();
         let broken = self.validator.validate_compiled(&self.rules, &object, old);
         let broken = broken

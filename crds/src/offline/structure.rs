@@ -1,7 +1,7 @@
 //! Structural schemas as the API server reads them. Not a general JSON Schema validator: fields that are not named
 //! are mistakes, lists can be maps, and messages name the remedy.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_api_types::{FieldPath, Problem, Reason};
 use regex::Regex;
@@ -39,16 +39,48 @@ pub(super) const KEYWORDS: &[&str] = &[
 /// What every object has without its schema saying so.
 const IMPLIED: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// The patterns of a schema, compiled once: to compile one takes a thousand times as long as to match it.
+pub(super) struct Patterns(BTreeMap<String, Regex>);
+
+impl Patterns {
+    /// All that are in `schema`, at any depth.
+    pub(super) fn of(schema: &Value) -> Self {
+        let mut patterns = BTreeMap::new();
+        collect(schema, &mut patterns);
+        Self(patterns)
+    }
+
+    fn is_match(&self, pattern: &str, text: &str) -> bool {
+        self.0.get(pattern).is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+fn collect(schema: &Value, patterns: &mut BTreeMap<String, Regex>) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(pattern) = fields.get("pattern").and_then(Value::as_str)
+                && let Ok(regex) = Regex::new(pattern)
+            {
+                patterns.insert(pattern.to_owned(), regex);
+            }
+            fields.values().for_each(|field| collect(field, patterns));
+        }
+        Value::Array(list) => list.iter().for_each(|item| collect(item, patterns)),
+        _ => {}
+    }
+}
+
 /// Checks a whole object.
-pub(super) fn check_root(schema: &Value, object: &Value, problems: &mut Vec<Problem>) {
+pub(super) fn check_root(schema: &Value, patterns: &Patterns, object: &Value, problems: &mut Vec<Problem>) {
     let mut object = object.clone();
     if let Value::Object(fields) = &mut object {
         fields.retain(|name, _| !IMPLIED.contains(&name.as_str()));
     }
-    Walk { problems }.check(schema, &object, &FieldPath::default());
+    Walk { patterns, problems }.check(schema, &object, &FieldPath::default());
 }
 
 struct Walk<'a> {
+    patterns: &'a Patterns,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -194,7 +226,7 @@ impl Walk<'_> {
             (Reason::OutOfRange, message)
         } else if short.is_some() && text.is_empty() {
             (Reason::InvalidValue, "must not be empty".to_owned())
-        } else if let Some(message) = misshapen(schema, text) {
+        } else if let Some(message) = self.misshapen(schema, text) {
             (Reason::InvalidValue, message)
         } else if let Some(least) = short {
             (Reason::InvalidValue, format!("needs at least {least} characters"))
@@ -202,6 +234,24 @@ impl Walk<'_> {
             return;
         };
         self.refuse(path, reason, message);
+    }
+
+    /// What is wrong when `text` does not have the form that the schema asks for.
+    fn misshapen(&self, schema: &Value, text: &str) -> Option<String> {
+        let pattern = schema["pattern"].as_str()?;
+        if self.patterns.is_match(pattern, text) {
+            return None;
+        }
+        if text.chars().any(char::is_control) {
+            let message = "has a line break or another control character; write one line of plain text";
+            return Some(message.to_owned());
+        }
+        let is_url = pattern.starts_with("^https?://");
+        Some(match is_url.then(|| url_mistake(text)).flatten() {
+            Some(message) => message.to_owned(),
+            None if is_harmless(text) && !is_url => format!("{text:?} does not match {pattern}"),
+            None => format!("does not match {pattern}"),
+        })
     }
 
     fn number(&mut self, schema: &Value, number: f64, path: &FieldPath) {
@@ -234,17 +284,27 @@ impl Walk<'_> {
     }
 }
 
-/// What is wrong when `text` does not have the form that the schema asks for.
-fn misshapen(schema: &Value, text: &str) -> Option<String> {
-    let pattern = schema["pattern"].as_str()?;
-    if Regex::new(pattern).is_ok_and(|regex| regex.is_match(text)) {
-        return None;
+/// The most characters of a value that is repeated in a message.
+const HARMLESS: usize = 20;
+
+/// Whether a value can be repeated in a message, and from there in a log: what is short and plain is no token, and no
+/// URL with a password.
+fn is_harmless(text: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || " -_./:".contains(c);
+    text.chars().count() <= HARMLESS && text.chars().all(plain) && !text.contains("://")
+}
+
+/// The mistakes that are usual in URLs. Never with the URL itself, for it may hold a password.
+fn url_mistake(text: &str) -> Option<&'static str> {
+    let (scheme, rest) = text.split_once("://")?;
+    if !["http", "https"].contains(&scheme) {
+        return Some("write a URL that begins with https:// or http://");
     }
-    Some(if text.chars().any(char::is_control) {
-        format!("{text:?} has a line break or another control character; write one line of plain text")
-    } else {
-        format!("{text:?} does not match {pattern}")
-    })
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    host.contains('@').then_some(
+        "holds a user or a password before @; take them out, for whoever may read this object would see them, and change \
+         the password",
+    )
 }
 
 /// Says that there is no such field, and which one may be meant.

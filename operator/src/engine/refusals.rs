@@ -7,7 +7,7 @@ use reeve_crds::names;
 use super::{
     calls::CallError,
     child::{Child, ChildKey, SHARED_COMPONENT},
-    status::{LONGEST_MESSAGE, shortened},
+    status::shortened,
 };
 
 /// Why the children are not as wanted.
@@ -67,8 +67,11 @@ impl Refusals {
     }
 }
 
+/// The longest message over all refusals, in bytes: what the API server says of one can be a whole object.
+const LONGEST_MESSAGE: usize = 4096;
+
 impl fmt::Display for Refusals {
-    /// Each of them, with an equal share of what a condition can carry.
+    /// Each of them, with an equal share of [`LONGEST_MESSAGE`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let [(_, only)] = self.0.as_slice() {
             return write!(f, "{only}");

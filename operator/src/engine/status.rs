@@ -9,8 +9,9 @@ use reeve_crds::names;
 
 use super::kind::{Conclusion, KindStatus};
 
-/// The longest message that a condition may carry (the API's limit is 32,768; a screen is less).
-pub(super) const LONGEST_MESSAGE: usize = 4096;
+/// The longest message that a condition may carry: room for some fifty mistakes of one object (the API's limit is
+/// 32,768).
+pub(super) const LONGEST_MESSAGE: usize = 16_384;
 
 /// The summary of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -359,7 +360,7 @@ mod tests {
     fn a_long_message_is_cut_at_a_character() {
         let long = Verdict::Ready {
             reason: names::REASON_SUCCEEDED,
-            message: "ä".repeat(5000),
+            message: "ä".repeat(LONGEST_MESSAGE),
         };
         let status = assemble(None, conclusion(long), at(1, 0));
         assert!(status.conditions[0].message.len() <= LONGEST_MESSAGE);

@@ -7,4 +7,5 @@ mod conclusions;
 mod fixture;
 mod mistakes;
 mod standbys;
+mod troubleshooting;
 mod upgrades;

@@ -2,6 +2,7 @@
 //! filled in.
 
 mod of_definitions;
+mod said;
 
 use reeve_api_types::{Problem, Reason};
 use serde_json::{Value, json};
@@ -215,7 +216,7 @@ fn what_has_the_wrong_form_is_named_with_its_field_and_remedy() {
             json!("ftp://x.org/"),
             "spec.waldur.apiUrl",
             InvalidValue,
-            "does not match",
+            "begins with https://",
         ),
         (
             "/waldur/caRef",

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         }
         refusals {
             the_api_server_itself_refuses_bad_specs_and_names_field_and_remedy,
+            twenty_mistakes_that_the_api_server_takes_are_all_told_in_status,
         }
         children {
             a_child_that_is_deleted_or_loses_its_labels_is_made_whole,
