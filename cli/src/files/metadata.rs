@@ -56,7 +56,7 @@ pub(super) fn problems(metadata: &Value, namespace: &str) -> Vec<Problem> {
     }
     match &metadata["namespace"] {
         Value::Null | Value::String(_) => {
-            found.is_formed(path.field("namespace"), syntax::dns_label(namespace))
+            found.is_formed(path.field("namespace"), syntax::dns_label(namespace));
         }
         _ => found.refuse(
             path.field("namespace"),
@@ -66,13 +66,12 @@ pub(super) fn problems(metadata: &Value, namespace: &str) -> Vec<Problem> {
     }
     for (field, value) in metadata.as_object().into_iter().flatten() {
         let path = path.field(field);
-        match FIELDS.iter().find(|(name, _)| name == field) {
-            Some((_, form)) => found.field(*form, value, path),
-            None => {
-                let message = "there is no such field; correct it (mind upper and lower case), or put what is yours under \
-                               labels or annotations";
-                found.refuse(path, Reason::UnknownField, message);
-            }
+        if let Some((_, form)) = FIELDS.iter().find(|(name, _)| name == field) {
+            found.field(*form, value, &path);
+        } else {
+            let message = "there is no such field; correct it (mind upper and lower case), or put what is yours under labels \
+                           or annotations";
+            found.refuse(path, Reason::UnknownField, message);
         }
     }
     found.0
@@ -91,7 +90,7 @@ impl Found {
         }
     }
 
-    fn field(&mut self, form: Form, value: &Value, path: FieldPath) {
+    fn field(&mut self, form: Form, value: &Value, path: &FieldPath) {
         let all = |fits: fn(&Value) -> bool| value.as_array().is_some_and(|list| list.iter().all(fits));
         let (fits, wanted) = match form {
             _ if value.is_null() => return,

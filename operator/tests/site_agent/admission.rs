@@ -15,7 +15,9 @@ fn refused(change: &Value, path: &str, words: &str) {
 }
 
 fn pod(spec: Value) -> Value {
-    json!({"podOverrides": {"spec": spec}})
+    let mut change = json!({"podOverrides": {}});
+    change["podOverrides"]["spec"] = spec;
+    change
 }
 
 /// A container of the user's own, with `change`.

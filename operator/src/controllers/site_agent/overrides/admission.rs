@@ -1,6 +1,6 @@
 //! What the API server would refuse in the pods that follow from overrides: said before, with the field.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, Toleration};
 use reeve_api_types::{FieldPath, Problem, Reason, syntax};
@@ -40,14 +40,14 @@ impl Problems {
     pub(super) fn admission(&mut self, template: &PodTemplateSpec, path: &FieldPath) {
         if let Some(metadata) = &template.metadata {
             let path = path.field("metadata");
-            self.labels(&metadata.labels, &path.field("labels"));
+            self.labels(metadata.labels.as_ref(), &path.field("labels"));
             for key in metadata.annotations.iter().flat_map(|entries| entries.keys()) {
                 self.is_formed(path.field("annotations").field(key), syntax::qualified_name(key));
             }
         }
         let Some(spec) = &template.spec else { return };
         let path = path.field("spec");
-        self.labels(&spec.node_selector, &path.field("nodeSelector"));
+        self.labels(spec.node_selector.as_ref(), &path.field("nodeSelector"));
         for (index, toleration) in spec.tolerations.iter().flatten().enumerate() {
             self.toleration(toleration, &path.field("tolerations").index(index));
         }
@@ -55,8 +55,8 @@ impl Problems {
         self.container_forms(spec, &path);
     }
 
-    fn labels(&mut self, labels: &Option<std::collections::BTreeMap<String, String>>, path: &FieldPath) {
-        for (key, value) in labels.iter().flatten() {
+    fn labels(&mut self, labels: Option<&BTreeMap<String, String>>, path: &FieldPath) {
+        for (key, value) in labels.into_iter().flatten() {
             let message = syntax::qualified_name(key).or_else(|| syntax::label_value(value));
             self.is_formed(path.field(key), message);
         }

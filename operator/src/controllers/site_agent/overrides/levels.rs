@@ -14,6 +14,9 @@ use super::{super::pod::mounts, resources::resources};
 /// A list of containers and how to get it.
 type List = (&'static str, fn(&PodSpec) -> &[Container]);
 
+/// Whether a level gives what is looked for.
+type Gives<'a> = dyn Fn(&PodSpec) -> bool + 'a;
+
 const LISTS: [List; 2] = [
     ("containers", |spec| &spec.containers),
     ("initContainers", |spec| {
@@ -98,7 +101,7 @@ impl Level {
         }
     }
 
-    fn may(&self, gives: &dyn Fn(&PodSpec) -> bool) -> bool {
+    fn may(&self, gives: &Gives<'_>) -> bool {
         matches!(self, Self::Unknown) || self.spec().is_some_and(gives)
     }
 
@@ -113,7 +116,7 @@ impl Level {
         &self,
         volumes: &[String],
         path: &FieldPath,
-        other: &dyn Fn(&dyn Fn(&PodSpec) -> bool) -> bool,
+        other: &dyn Fn(&Gives<'_>) -> bool,
     ) -> Vec<Problem> {
         let Some(spec) = self.spec() else {
             return Vec::new();
