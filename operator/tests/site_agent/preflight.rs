@@ -247,10 +247,7 @@ fn a_change_that_fails_keeps_what_runs_and_names_the_cause() {
                    runs is left as it is, the next try is after 30 s";
     assert_eq!(
         (conclusion.verdict.reason(), conclusion.verdict.message()),
-        (
-            names::REASON_PREFLIGHT_FAILED,
-            message
-        )
+        (names::REASON_PREFLIGHT_FAILED, message)
     );
     let failed = Condition::new(
         names::CONDITION_PREFLIGHT_PASSED,
@@ -425,6 +422,8 @@ fn a_diagnosis_is_made_once_for_each_request_and_its_result_stays() {
         conclusion.status.last_handled_diagnose.as_deref(),
         Some("t1/orders")
     );
+    assert_eq!(conclusion.again_at, Some(at(0)), "to clear its Job away");
+    assert_eq!(site.conclude().again_at, None);
     assert_eq!(site.pass(), Vec::<String>::new());
     let status = site.record().status;
     let orders = status
