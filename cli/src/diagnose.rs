@@ -1,7 +1,5 @@
 //! `diagnose`: has the operator look from a pod like the agents' own whether they could work, and shows what it found.
 
-use std::io::Write;
-
 use jiff::Timestamp;
 use reeve_crds::names;
 use serde_json::{Value, json};

@@ -422,6 +422,8 @@ fn a_diagnosis_is_made_once_for_each_request_and_its_result_stays() {
         conclusion.status.last_handled_diagnose.as_deref(),
         Some("t1/orders")
     );
+    assert_eq!(conclusion.again_at, Some(at(0)), "to clear its Job away");
+    assert_eq!(site.conclude().again_at, None);
     assert_eq!(site.pass(), Vec::<String>::new());
     let status = site.record().status;
     let orders = status

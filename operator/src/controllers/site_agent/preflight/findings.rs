@@ -193,8 +193,15 @@ impl<'a> Findings<'a> {
             .or_else(|| self.before?.last_handled_diagnose.clone())
     }
 
-    /// When the next try is due.
+    /// When to look again: at once after a request was answered, since its Jobs are to go then, and when the next try is
+    /// due.
     pub(in super::super) fn again_at(&self) -> Option<Timestamp> {
+        let answered = self
+            .before
+            .and_then(|before| before.last_handled_diagnose.clone());
+        if self.handled() != answered {
+            return Some(Timestamp::UNIX_EPOCH);
+        }
         self.gates.values().filter_map(|finding| finding.next).min()
     }
 }
