@@ -88,27 +88,26 @@ fn waits_for(pod: &Pod, agent: Option<&ContainerStatus>) -> String {
         None => {}
     }
     let inits = status.init_container_statuses.iter().flatten();
-    let mut open = inits.filter_map(|init| Some((&init.name, unfinished(init.state.as_ref())?)));
-    if let Some((name, state)) = open.next() {
-        return format!("init container {name}: {state}");
-    }
-    let state = agent.and_then(|agent| unfinished(agent.state.as_ref()));
-    state.unwrap_or_else(|| "its containers".to_owned())
+    let mut open =
+        inits.filter_map(|init| unfinished(&format!("init container {}", init.name), init.state.as_ref()));
+    let container = || unfinished("its container", agent?.state.as_ref());
+    let next = open.next().or_else(container);
+    next.unwrap_or_else(|| "its containers".to_owned())
 }
 
-/// Why a container has not run to its end.
-fn unfinished(state: Option<&ContainerState>) -> Option<String> {
+/// What of a container is waited for, unless it has run to its end.
+fn unfinished(container: &str, state: Option<&ContainerState>) -> Option<String> {
     let state = state?;
     if let Some(waiting) = &state.waiting {
-        return Some(said("waiting", waiting.reason.as_ref(), waiting.message.as_ref()));
+        return Some(said(container, waiting.reason.as_ref(), waiting.message.as_ref()));
     }
     match &state.terminated {
         Some(ended) if ended.exit_code == 0 => None,
         Some(ended) => {
-            let what = format!("ended with exit code {}", ended.exit_code);
+            let what = format!("{container}, which ended with exit code {}", ended.exit_code);
             Some(said(&what, ended.reason.as_ref(), ended.message.as_ref()))
         }
-        None => Some("runs".to_owned()),
+        None => Some(format!("{container}, which runs")),
     }
 }
 
@@ -166,19 +165,19 @@ mod tests {
             ),
             (
                 init(json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}})),
-                "init container install-supervisor: waiting (ErrImagePull: not found)",
+                "init container install-supervisor (ErrImagePull: not found)",
             ),
             (
                 init(json!({"running": {}})),
-                "init container install-supervisor: runs",
+                "init container install-supervisor, which runs",
             ),
             (
                 init(json!({"terminated": {"exitCode": 2, "reason": "Error"}})),
-                "init container install-supervisor: ended with exit code 2 (Error)",
+                "init container install-supervisor, which ended with exit code 2 (Error)",
             ),
             (
                 init(json!({"terminated": {"exitCode": 0, "reason": "Completed"}})),
-                "waiting (PodInitializing)",
+                "its container (PodInitializing)",
             ),
             (
                 json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}),
