@@ -54,20 +54,20 @@ pub(crate) async fn a_pod_monitor_is_made_once_its_type_is_served_and_until_then
     })
     .await;
 
+    for (enabled, is_there) in [(true, true), (false, false)] {
+        lab.set("other", "podMonitor", json!({"enabled": enabled})).await;
+        until("it is there when asked for, and only then", SOON, async || {
+            let found = monitors.get_opt("other").await.expect("it can be read");
+            found.is_some() == is_there
+        })
+        .await;
+    }
+    assert_eq!(lab.reason("other", "RollingOut").await.get("Monitored"), None);
+
     pod_monitors::withdraw(lab).await;
     let missing = monitored(lab, "False").await;
     assert_eq!(missing.reason, "NotServed", "{}", missing.message);
     lab.reason("site", "RollingOut").await;
-
-    pod_monitors::serve(lab).await;
-    monitored(lab, "True").await;
-    lab.set("site", "podMonitor", json!({"enabled": false})).await;
-    until("it is gone once it is not asked for", SOON, async || {
-        monitors.get_opt("site").await.expect("it can be read").is_none()
-    })
-    .await;
-    assert_eq!(lab.reason("site", "RollingOut").await.get("Monitored"), None);
-    pod_monitors::withdraw(lab).await;
 }
 
 /// Waits until the condition `Monitored` of the object `site` has this status.
