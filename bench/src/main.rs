@@ -1,5 +1,5 @@
 //! Measures the operator with many objects on an API server without nodes; bench/README.md has the figures.
-//! Usage: `reeve-bench [--objects N] [--requests-per-second N] [--idle-seconds N]`, the operator by `REEVE_OPERATOR`.
+//! Usage: `reeve-bench [--objects N] [--offerings N] [--requests-per-second N] [--idle-seconds N]`, the operator by `REEVE_OPERATOR`.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,9 @@ struct Flags {
     /// `SiteAgent`s, each with 13 children.
     #[arg(long, default_value_t = 1000)]
     objects: usize,
+    /// Offerings of each.
+    #[arg(long, default_value_t = 1)]
+    offerings: usize,
     /// The operator's `--max-requests-per-second`.
     #[arg(long, default_value_t = 200)]
     requests_per_second: usize,
@@ -21,11 +24,20 @@ struct Flags {
     idle_seconds: u64,
 }
 
+impl Flags {
+    fn load(self) -> Load {
+        Load {
+            objects: self.objects,
+            offerings: self.offerings,
+        }
+    }
+}
+
 fn main() {
     let flags = Flags::parse();
     println!(
-        "{} objects, at most {} requests per second",
-        flags.objects, flags.requests_per_second
+        "{} objects of {} offerings, at most {} requests per second",
+        flags.objects, flags.offerings, flags.requests_per_second
     );
     perform(&bring_up(), "bench", async |lab| measure(lab, flags).await);
 }
@@ -47,7 +59,7 @@ async fn lead(lab: &Lab, name: &str, flags: Flags) -> Operator {
 
 /// Into an idle operator, from eight tasks.
 async fn burst(lab: &Lab, flags: Flags) {
-    let load = Load(flags.objects);
+    let load = flags.load();
     let mut operator = lead(lab, "burst", flags).await;
     println!("burst into an idle operator: {}", operator.usage());
     let (mark, start) = (lab.mark(), Instant::now());
@@ -55,14 +67,14 @@ async fn burst(lab: &Lab, flags: Flags) {
     println!("  created in {:.1} s", created.as_secs_f64());
     load.have_deployments(lab).await;
     report("all have their Deployments", load, start, &operator);
-    lab.settled(mark).await.print("  requests", load.0);
+    lab.settled(mark).await.print("  requests", load.objects);
     idle(lab, &operator, Duration::from_secs(flags.idle_seconds)).await;
     operator.stop().await;
 }
 
 /// All objects exist when the operator starts; it applies each child once.
 async fn cold_start(lab: &Lab, flags: Flags) {
-    let load = Load(flags.objects);
+    let load = flags.load();
     println!("start of an operator over all objects");
     let (mark, start) = (lab.mark(), Instant::now());
     let mut operator = lead(lab, "start", flags).await;
@@ -73,7 +85,7 @@ async fn cold_start(lab: &Lab, flags: Flags) {
     );
     load.were_applied(lab, mark).await;
     report("all applied", load, start, &operator);
-    lab.settled(mark).await.print("  requests", load.0);
+    lab.settled(mark).await.print("  requests", load.objects);
     idle(lab, &operator, Duration::from_secs(flags.idle_seconds)).await;
     operator.stop().await;
 }
@@ -81,7 +93,7 @@ async fn cold_start(lab: &Lab, flags: Flags) {
 fn report(what: &str, load: Load, start: Instant, operator: &Operator) {
     let seconds = start.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "counts are small")]
-    let (objects, children) = (load.0 as f64, (load.0 * CHILDREN) as f64);
+    let (objects, children) = (load.objects as f64, (load.objects * CHILDREN) as f64);
     println!(
         "  {what} after {seconds:.1} s ({:.1} objects, {:.0} children per second); {}",
         objects / seconds,

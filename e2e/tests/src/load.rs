@@ -21,19 +21,24 @@ const CREATORS: usize = 8;
 
 /// A number of objects.
 #[derive(Clone, Copy, Debug)]
-pub struct Load(pub usize);
+pub struct Load {
+    /// How many there are.
+    pub objects: usize,
+    /// How many offerings each has.
+    pub offerings: usize,
+}
 
 impl Load {
     /// How long anything may take with all of them: several times what a busy machine needs.
     fn limit(self) -> Duration {
-        Duration::from_mins(2) + Duration::from_millis(500) * u32::try_from(self.0).unwrap_or(u32::MAX)
+        Duration::from_mins(2) + Duration::from_millis(500) * u32::try_from(self.objects).unwrap_or(u32::MAX)
     }
 
     /// Creates them by several tasks at once; answers how long that took.
     pub async fn create(self, lab: &Lab) -> Duration {
         let start = Instant::now();
-        let names = (0..self.0).map(|number| format!("site-{number:05}"));
-        let creations = stream::iter(names).map(|name| lab.create(site::site(&name)));
+        let names = (0..self.objects).map(|number| format!("site-{number:05}"));
+        let creations = stream::iter(names).map(|name| lab.create(site::site_of(&name, self.offerings)));
         creations.buffer_unordered(CREATORS).for_each(async |_| ()).await;
         start.elapsed()
     }
@@ -46,7 +51,7 @@ impl Load {
             let page = deployments.list_metadata(&ListParams::default().limit(1)).await;
             let page = page.expect("it can be listed");
             let rest = page.metadata.remaining_item_count.unwrap_or_default();
-            page.items.len() + usize::try_from(rest).expect("a count") == site::MODES.len() * self.0
+            page.items.len() + usize::try_from(rest).expect("a count") == site::MODES.len() * self.objects
         })
         .await;
     }
@@ -61,7 +66,7 @@ impl Load {
                 .take(&mut end)
                 .expect("the audit log can be read");
             writes += Traffic::of(news).child_writes().len();
-            writes >= CHILDREN * self.0
+            writes >= CHILDREN * self.objects
         })
         .await;
     }

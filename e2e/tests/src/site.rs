@@ -54,6 +54,22 @@ pub fn site(name: &str) -> Value {
     })
 }
 
+/// [`site`] with so many offerings.
+pub fn site_of(name: &str, offerings: usize) -> Value {
+    let mut site = site(name);
+    let first = site["spec"]["offerings"][0].take();
+    let all = (0..offerings).map(|number| {
+        let mut offering = first.clone();
+        if number > 0 {
+            offering["name"] = json!(format!("cluster-{number}"));
+            offering["uuid"] = json!(uuid(&format!("{name}/{number}")));
+        }
+        offering
+    });
+    site["spec"]["offerings"] = all.collect();
+    site
+}
+
 /// [`site`] with other values at JSON Pointers; objects on the way must exist.
 pub fn site_with(name: &str, changes: &[(&str, Value)]) -> Value {
     let mut site = site(name);

@@ -7,6 +7,10 @@ use reeve_e2e::Program;
 use reeve_e2e_tests::{CHILDREN, Lab, Load, Operator, Traffic, idle, site};
 
 const OBJECTS: usize = 1000;
+const LOAD: Load = Load {
+    objects: OBJECTS,
+    offerings: 1,
+};
 
 /// `--max-requests-per-second`: twice the default, for a shorter test.
 const PER_SECOND: usize = 400;
@@ -29,9 +33,9 @@ pub(crate) async fn a_thousand_objects_cost_nothing_once_they_have_their_childre
     println!("\n  before: {}", operator.usage());
 
     let (mark, start) = (lab.mark(), Instant::now());
-    let created = Load(OBJECTS).create(lab).await;
+    let created = LOAD.create(lab).await;
     println!("  {OBJECTS} objects created in {:.1} s", created.as_secs_f64());
-    Load(OBJECTS).have_deployments(lab).await;
+    LOAD.have_deployments(lab).await;
     println!(
         "  all have their children after {:.1} s; {}",
         start.elapsed().as_secs_f64(),
@@ -47,7 +51,7 @@ pub(crate) async fn a_thousand_objects_cost_nothing_once_they_have_their_childre
     println!("  ended {:.2} s after SIGTERM", ended.as_secs_f64());
     let (mark, start) = (lab.mark(), Instant::now());
     let operator = lead(lab, "second").await;
-    Load(OBJECTS).were_applied(lab, mark).await;
+    LOAD.were_applied(lab, mark).await;
     println!(
         "  restarted, all applied after {:.1} s; {}",
         start.elapsed().as_secs_f64(),
