@@ -1,140 +1,20 @@
 //! Preflight: what is held back, which Jobs are wanted, and what is told of them.
 
-use jiff::Timestamp;
-use reeve_crds::{PreflightResult, SiteAgent, names};
+use reeve_crds::{PreflightResult, names};
 use reeve_operator::{
-    controllers::site_agent::{Outline, SiteAgents},
-    engine::{
-        Built, ChildKey, ChildKind, ChildState, Conclusion, Condition, ContainerEnd, Detail, JobEnd,
-        JobPodState, JobState, Kind, Observed, Owner,
-    },
+    controllers::site_agent::Outline,
+    engine::{Built, ChildKey, ChildKind, Conclusion, Condition, Observed},
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{body, build, content, object, observed_as_built, settings};
+use crate::{
+    fixture::{body, object, observed_as_built},
+    passes::{Site, at},
+};
 
 /// A second image: a change that has to pass first.
 fn newer() -> Value {
     json!({"image": {"repository": "opennode/waldur-site-agent", "tag": "1.0.7-b"}})
-}
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).expect("in range")
-}
-
-/// An object and its children, pass by pass.
-struct Site {
-    object: SiteAgent,
-    observed: Observed,
-    now: i64,
-}
-
-impl Site {
-    fn new(change: &Value, observed: Observed) -> Self {
-        Self {
-            object: object(change),
-            observed,
-            now: 0,
-        }
-    }
-
-    /// One on which all is well as built from the fixture, changed by `change` since.
-    fn running(change: &Value) -> Self {
-        Self::new(change, observed_as_built(&build(&json!({}))))
-    }
-
-    fn annotated(mut self, name: &str, value: &str) -> Self {
-        let annotations = self.object.metadata.annotations.get_or_insert_default();
-        annotations.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    fn build(&self) -> Built<Outline> {
-        let live = SiteAgents::live(&self.object, &self.observed, &settings(), at(self.now));
-        let root = reeve_api_types::FieldPath::new("spec");
-        let valid = SiteAgents::validate(&self.object, &content(), &settings(), &root).expect("valid");
-        SiteAgents::build(
-            &Owner::of(SiteAgents::SLUG, &self.object),
-            valid,
-            &live,
-            &settings(),
-        )
-    }
-
-    fn conclude(&self) -> Conclusion<reeve_crds::SiteAgentStatus> {
-        SiteAgents::conclude(&self.object, &self.build().outline, &self.observed)
-    }
-
-    /// Applies Jobs as built, and deletes those that are not wanted; answers the names that are there now.
-    fn pass(&mut self) -> Vec<String> {
-        let built = self.build();
-        for child in built.children.in_order() {
-            if child.key.kind == ChildKind::Job && !built.children.keeps(&child.key) {
-                let meta = serde_json::from_value(child.body["metadata"].clone()).expect("metadata");
-                let detail = Detail::Job(Box::new(JobState::of(&meta)));
-                let state = ChildState {
-                    detail,
-                    ..ChildState::default()
-                };
-                self.observed.0.insert(child.key.clone(), state);
-            }
-        }
-        let wanted = built.children.keys();
-        self.observed
-            .0
-            .retain(|key, _| key.kind != ChildKind::Job || wanted.contains(key));
-        self.jobs()
-    }
-
-    fn jobs(&self) -> Vec<String> {
-        self.observed.jobs().map(|(name, _)| name.to_owned()).collect()
-    }
-
-    /// Every Job has come to this end.
-    fn end(&mut self, succeeded: bool, reason: &str) {
-        for child in self.observed.0.values_mut() {
-            if let Detail::Job(job) = &mut child.detail {
-                job.end = Some(JobEnd {
-                    succeeded,
-                    at: Some(at(self.now)),
-                    reason: reason.to_owned(),
-                    message: String::new(),
-                });
-            }
-        }
-    }
-
-    /// The pod of every Job is so.
-    fn pods(&mut self, waiting: Option<(&str, &str)>, message: Option<&str>) {
-        for job in self.jobs() {
-            let pod = JobPodState {
-                job: job.clone(),
-                waiting: waiting.map(|(reason, message)| (reason.to_owned(), message.to_owned())),
-                ended: message.map(|message| ContainerEnd {
-                    container: "agent".to_owned(),
-                    exit_code: 1,
-                    reason: "Error".to_owned(),
-                    message: message.to_owned(),
-                }),
-            };
-            let detail = Detail::JobPod(Box::new(pod));
-            let key = ChildKey::new(ChildKind::JobPod, format!("{job}-x"));
-            self.observed.0.insert(
-                key,
-                ChildState {
-                    detail,
-                    ..ChildState::default()
-                },
-            );
-        }
-    }
-
-    /// What was concluded becomes the status.
-    fn record(&mut self) -> Conclusion<reeve_crds::SiteAgentStatus> {
-        let conclusion = self.conclude();
-        self.object.status = Some(conclusion.status.clone());
-        conclusion
-    }
 }
 
 const REFUSED: &str = r#"{"result":"Failed","checks":[{"check":"Waldur https://waldur.example.org","result":"Failed",
