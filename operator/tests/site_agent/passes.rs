@@ -4,10 +4,10 @@
 use jiff::Timestamp;
 use reeve_crds::SiteAgent;
 use reeve_operator::{
-    controllers::site_agent::{Outline, SiteAgents},
+    controllers::site_agent::{DutyOf, Outline, SiteAgents},
     engine::{
         Built, ChildKey, ChildKind, ChildState, Conclusion, ContainerEnd, Detail, JobEnd, JobPodState,
-        JobState, Kind, Observed, Owner,
+        JobState, Kind, Observed, Owner, Restriction,
     },
 };
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ pub(crate) struct Site {
     pub(crate) object: SiteAgent,
     pub(crate) observed: Observed,
     pub(crate) now: i64,
+    /// What others have.
+    pub(crate) restriction: Option<Restriction<DutyOf>>,
 }
 
 impl Site {
@@ -31,6 +33,7 @@ impl Site {
             object: object(change),
             observed,
             now: 0,
+            restriction: None,
         }
     }
 
@@ -48,7 +51,10 @@ impl Site {
     pub(crate) fn build(&self) -> Built<Outline> {
         let live = SiteAgents::live(&self.object, &self.observed, &settings(), at(self.now));
         let root = reeve_api_types::FieldPath::new("spec");
-        let valid = SiteAgents::validate(&self.object, &content(), &settings(), &root).expect("valid");
+        let mut valid = SiteAgents::validate(&self.object, &content(), &settings(), &root).expect("valid");
+        if let Some(restriction) = self.restriction.clone() {
+            SiteAgents::restrict(&mut valid, restriction);
+        }
         SiteAgents::build(
             &Owner::of(SiteAgents::SLUG, &self.object),
             valid,

@@ -2,8 +2,8 @@
 
 use reeve_crds::{PreflightResult, names};
 use reeve_operator::{
-    controllers::site_agent::Outline,
-    engine::{Built, ChildKey, ChildKind, Conclusion, Condition, Observed},
+    controllers::site_agent::{Outline, SiteAgents},
+    engine::{Built, ChildKey, ChildKind, Conclusion, Condition, Kind, Observed, Restriction},
 };
 use serde_json::{Value, json};
 
@@ -317,4 +317,35 @@ fn a_diagnosis_is_made_once_for_each_request_and_its_result_stays() {
         Some("Waldur https://waldur.example.org: refuses the token")
     );
     assert_eq!(status.last_handled_diagnose.as_deref(), Some("t1/orders"));
+}
+
+#[test]
+fn a_mode_whose_duty_moves_goes_on_until_the_other_one_has_passed() {
+    let mut offering = serde_json::to_value(&object(&json!({})).spec.site.offerings[0]).expect("JSON");
+    offering["events"] = json!({"enabled": true});
+    let mut site = Site::running(&json!({"offerings": [offering]}));
+    let bids = SiteAgents::bids(&site.object);
+    let moving = |from: &str| (from.to_owned(), "events".to_owned());
+    site.restriction = Some(Restriction {
+        withheld: bids
+            .into_iter()
+            .filter(|bid| bid.part == "events")
+            .map(|bid| bid.claim)
+            .collect(),
+        releasing: ["orders", "membership"].map(ToOwned::to_owned).into(),
+        moving: ["orders", "membership"].map(moving).into(),
+    });
+    let jobs = site.pass();
+    let of = |mode: &str| {
+        jobs.iter()
+            .any(|job| job.starts_with(&format!("site-{mode}-preflight-")))
+    };
+    assert!(
+        of("events") && !of("orders"),
+        "it looks before it has the duty: {jobs:?}"
+    );
+    let orders = ChildKey::new(ChildKind::Deployment, "site-orders");
+    assert!(site.build().children.keeps(&orders));
+    site.end(true, "");
+    assert!(!site.build().children.wants(&orders), "now it may go");
 }
