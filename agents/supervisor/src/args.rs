@@ -147,7 +147,7 @@ pub struct Preflight {
     /// File that gets the result as JSON of at most 4096 bytes: the container's terminationMessagePath
     #[arg(long, env = "REEVE_REPORT", default_value = DEFAULT_REPORT)]
     pub report: PathBuf,
-    /// A command that looks for itself, and its arguments; not run when Waldur cannot be used
+    /// A command that looks for itself, and its arguments; not run when Waldur or an offering fails
     #[arg(last = true)]
     pub command: Vec<String>,
 }

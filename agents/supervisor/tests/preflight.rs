@@ -1,140 +1,20 @@
 //! The real program, asked whether a command would work here.
 
+mod flight;
 mod harness;
 mod peer;
 mod tls;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-};
+use std::fs;
 
-use harness::{PROGRAM, lives, send, wait_for};
+use flight::{Flight, TOKEN};
+use harness::{lives, send, wait_for};
 use peer::{Asked, Peer, me};
-use reeve_checks::preflight::{Check, LIMIT, Outcome, Report};
+use reeve_checks::preflight::Outcome;
 use rustix::process::{Signal, geteuid};
 use serde_json::{Value, json};
 
-const TOKEN: &str = "token-that-nobody-may-see";
 const OFFERING: &str = "3f1c6b3e6b0f4f0e9a510a4c2f7c1d11";
-
-/// A preflight in a folder of its own.
-struct Flight {
-    folder: PathBuf,
-    line: Vec<String>,
-    authority: Option<PathBuf>,
-}
-
-/// What came of it.
-struct Landed {
-    code: Option<i32>,
-    log: String,
-    report: Report,
-}
-
-impl Flight {
-    /// Of these checks, once the command line is complete.
-    fn of(test: &str, checks: &Value) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("preflight-{test}"));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a folder for the test");
-        let file = folder.join("checks.json");
-        fs::write(&file, checks.to_string()).expect("written");
-        let mut flight = Self {
-            folder,
-            line: vec![PROGRAM.to_owned(), "preflight".to_owned()],
-            authority: None,
-        };
-        let report = flight.path("report");
-        flight.with(&["--checks-file", &file.display().to_string(), "--report", &report])
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.join(name).display().to_string()
-    }
-
-    fn with(&mut self, arguments: &[&str]) -> Self {
-        self.line
-            .extend(arguments.iter().map(|&argument| argument.to_owned()));
-        Self {
-            folder: self.folder.clone(),
-            line: std::mem::take(&mut self.line),
-            authority: self.authority.take(),
-        }
-    }
-
-    fn script(&mut self, script: &str) -> Self {
-        self.with(&["--", "bash", "-c", script])
-    }
-
-    /// Trusts who signed the peer's certificate.
-    fn trusting(mut self, peer: &Peer) -> Self {
-        let file = self.folder.join("ca.pem");
-        fs::write(&file, &peer.certificate).expect("written");
-        self.authority = Some(file);
-        self
-    }
-
-    fn start(&self) -> Child {
-        let mut command = Command::new(&self.line[0]);
-        command
-            .args(&self.line[1..])
-            .current_dir(&self.folder)
-            .env_remove("SSL_CERT_FILE")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(authority) = &self.authority {
-            command.env("SSL_CERT_FILE", authority);
-        }
-        command.spawn().expect("the program starts")
-    }
-
-    fn run(&self) -> Landed {
-        self.land(self.start())
-    }
-
-    /// Waits for the end. Whatever happens, nobody sees the token.
-    fn land(&self, process: Child) -> Landed {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = process.wait_with_output().expect("ends");
-        let text = |bytes| String::from_utf8(bytes).expect("text");
-        let (log, errors) = (text(stdout), text(stderr));
-        let report = fs::read_to_string(self.folder.join("report")).expect("a report");
-        for shown in [&log, &errors, &report] {
-            assert!(!shown.contains(TOKEN), "{shown}");
-        }
-        assert!(report.len() <= LIMIT, "{}", report.len());
-        Landed {
-            code: status.code(),
-            log,
-            report: Report::from_message(&report)
-                .unwrap_or_else(|error| panic!("{error}: {report}; {errors}")),
-        }
-    }
-}
-
-impl Landed {
-    fn check(&self, name: &str) -> &Check {
-        let mut checks = self.report.checks.iter();
-        checks
-            .find(|check| check.check.starts_with(name))
-            .unwrap_or_else(|| panic!("no {name} in {:?}", self.report))
-    }
-
-    /// The reasons of what failed.
-    fn failed(&self) -> Vec<&str> {
-        let checks = self.report.checks.iter();
-        checks
-            .filter(|check| check.result == Outcome::Failed)
-            .map(|check| check.reason.as_str())
-            .collect()
-    }
-}
 
 /// Waldur as this user sees it: one offering.
 fn site(asked: &Asked) -> (u16, String) {
@@ -233,12 +113,30 @@ fn what_answers_but_is_not_waldur_is_named() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_found_at_once() {
+fn an_offering_that_this_user_does_not_see_is_named_and_the_command_is_not_run() {
     let peer = Peer::plain(site);
     let missing = "00000000000040008000000000000000";
     let checks = json!({
         "waldur": [waldur(&peer, "http", TOKEN)],
-        "offerings": [offering(missing)],
+        "offerings": [offering(missing), offering(OFFERING)],
+    });
+    let landed = Flight::of("offering", &checks).script("exit 1").run();
+    assert_eq!((landed.code, landed.failed()), (Some(1), vec!["NotFound"]));
+    let sentence = format!("offering \"cluster-a\" ({missing}) is not there or this user may not see it");
+    assert!(
+        landed.check("Offering").message.starts_with(&sentence),
+        "{:?}",
+        landed.report
+    );
+    assert_eq!(landed.check("Command").result, Outcome::Skipped);
+}
+
+#[test]
+fn everything_that_is_wrong_on_this_side_is_found_at_once() {
+    let peer = Peer::plain(site);
+    let checks = json!({
+        "waldur": [waldur(&peer, "http", TOKEN)],
+        "offerings": [offering(OFFERING)],
         "programs": ["no-such-program", "bash"],
         "files": ["/nowhere/slurm.conf"],
     });
@@ -246,9 +144,7 @@ fn everything_that_is_wrong_is_found_at_once() {
         .script("echo no partition >&2; exit 3")
         .run();
     assert_eq!(landed.code, Some(1));
-    assert_eq!(landed.failed(), ["NotFound", "NotFound", "NotFound", "Failed"]);
-    let sentence = format!("offering \"cluster-a\" ({missing}) is not there or this user may not see it");
-    assert!(landed.check("Offering").message.starts_with(&sentence));
+    assert_eq!(landed.failed(), ["NotFound", "NotFound", "Failed"]);
     assert!(landed.check("Program no-such-program").message.contains("PATH"));
     assert!(landed.check("File").message.contains("mount it"));
     assert_eq!(

@@ -33,7 +33,7 @@ pub struct Check {
     pub result: Outcome,
     /// The cause in one word, empty where it passed. Of a Waldur or an offering: `Unreachable`, `TLSError`, `Unauthorized`,
     /// `NotWaldur`, `NotFound`, `NotChecked` (skipped: it cannot be asked), `NotAsked` (skipped: its Waldur failed). Of a
-    /// program or a file: `NotFound`, `NotExecutable`, `Unreadable`. Of the command: `Failed`, `NotRun` (skipped: a Waldur
+    /// program or a file: `NotFound`, `NotExecutable`, `Unreadable`. Of the command: `Failed`, `NotRun` (skipped: a Waldur or an offering
     /// failed). Of any: `TimedOut`. Of the preflight itself: `Interrupted`, `Unreadable` (the checks), `WrongUsage`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,

@@ -82,9 +82,9 @@ async fn look(flags: &Preflight, checks: &Checks, made: &mut Made) {
     let client = Client::default();
     let waldur = ask::waldurs(&client, checks, deadline).await;
     made.add(verdict::waldurs(checks, &waldur, flags.time_limit));
-    let is_usable = made.0.iter().all(|check| check.result != Outcome::Failed);
     let offerings = ask::offerings(&client, checks, &waldur, deadline).await;
     made.add(verdict::offerings(checks, &offerings, flags.time_limit));
+    let is_usable = made.0.iter().all(|check| check.result != Outcome::Failed);
     made.add(lookups.take(checks, deadline).await);
     let Some(program) = flags.command.first() else {
         return;

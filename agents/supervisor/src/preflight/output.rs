@@ -1,7 +1,9 @@
 //! The output of a command: what of it goes into the log, and which last lines name the cause when it fails. Neither
 //! holds a secret, and neither grows without end, whatever the command writes.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
+
+use serde::Deserialize;
 
 use super::secrets::Secrets;
 
@@ -11,10 +13,10 @@ const LINE: usize = 16 * 1024;
 const LOG: usize = 1024 * 1024;
 /// The last lines that are kept.
 const KEPT: usize = 32;
-/// The last lines that name a cause.
-const NAMED: usize = 5;
+/// The last lines that name a cause. With how the command ended they fit into the message of a check, uncut.
+pub const NAMED: usize = 4;
 /// The longest of them, in bytes.
-const NAMED_LINE: usize = 240;
+pub const NAMED_LINE: usize = 220;
 /// What stands for the part that is left out.
 const ELLIPSIS: &str = "…";
 
@@ -59,22 +61,27 @@ impl<'a> Output<'a> {
     }
 
     /// The command writes no more. Returns what is left for the log, and the last lines that say something, without
-    /// control characters.
+    /// control characters; what is only for information is among them when there is nothing else.
     pub fn end(mut self) -> (String, Vec<String>) {
         let mut log = String::new();
         if !self.line.is_empty() {
             self.end_line(&mut log);
         }
-        let mut named: Vec<String> = self
-            .last
-            .iter()
-            .rev()
-            .map(|(line, is_cut)| plain(&show(line, *is_cut, self.secrets), self.secrets))
-            .filter(|line| !line.is_empty())
-            .take(NAMED)
+        let lines = self.last.iter().map(|(line, is_cut)| {
+            let shown = show(line, *is_cut, self.secrets);
+            let (text, is_cause) = read(&shown);
+            (plain(&text, self.secrets), is_cause)
+        });
+        let mut lines: Vec<_> = lines
+            // Python underlines the place of an error, too.
+            .filter(|(text, _)| text.contains(char::is_alphanumeric))
             .collect();
-        named.reverse();
-        (log, named)
+        if lines.iter().any(|(_, is_cause)| *is_cause) {
+            lines.retain(|(_, is_cause)| *is_cause);
+        }
+        let skipped = lines.len().saturating_sub(NAMED);
+        let named = lines.into_iter().skip(skipped).map(|(text, _)| text);
+        (log, named.collect())
     }
 
     fn end_line(&mut self, log: &mut String) {
@@ -111,15 +118,30 @@ fn show(line: &[u8], is_cut: bool, secrets: &Secrets) -> String {
     text
 }
 
+/// What a line says, and whether it may be a cause. An entry of a log in JSON, as structlog writes it, has its text and its
+/// level; any other line may be one, such as the end of a traceback.
+fn read(line: &str) -> (Cow<'_, str>, bool) {
+    #[derive(Deserialize)]
+    struct Entry {
+        event: String,
+        #[serde(default)]
+        level: String,
+    }
+    match serde_json::from_str::<Entry>(line) {
+        Ok(Entry { event, level }) => {
+            let is_cause = !["debug", "info"].contains(&level.to_lowercase().as_str());
+            (Cow::Owned(event), is_cause)
+        }
+        Err(_) => (Cow::Borrowed(line), true),
+    }
+}
+
 /// A line without colours and control characters, no longer than can be named. Secrets that these have hidden go too.
 fn plain(line: &str, secrets: &Secrets) -> String {
     let stripped = anstream::adapter::strip_str(line).to_string();
-    let text: String = stripped
-        .chars()
-        .map(|c| if c == '\t' { ' ' } else { c })
-        .filter(|c| !c.is_control())
-        .collect();
-    let mut text = secrets.hide(text.trim());
+    let words: Vec<_> = stripped.split_whitespace().collect();
+    let text = words.join(" ").replace(char::is_control, "");
+    let mut text = secrets.hide(&text);
     if text.len() > NAMED_LINE {
         text.truncate(text.floor_char_boundary(NAMED_LINE - ELLIPSIS.len()));
         text.push_str(ELLIPSIS);
@@ -154,7 +176,7 @@ mod tests {
     fn the_last_lines_that_say_something_are_named_and_everything_is_logged() {
         let (log, last) = of(&[b"1\n2\n3\n4\n\n5\n", b"6", b"th\n  \n7"]);
         assert_eq!(log, "1\n2\n3\n4\n\n5\n6th\n  \n7\n");
-        assert_eq!(last, ["3", "4", "5", "6th", "7"]);
+        assert_eq!(last, ["4", "5", "6th", "7"]);
         assert_eq!(of(&[]), (String::new(), vec![]));
     }
 
@@ -166,8 +188,30 @@ mod tests {
 
     #[test]
     fn colours_and_control_characters_are_not_named_and_hide_no_secret() {
-        let (_, last) = of(&[b"\x1b[31mError:\x1b[0m a\tb\x07\r\n", b"hidden\x1b[0m-value\n"]);
-        assert_eq!(last, ["Error: a b", "…"]);
+        let (_, last) = of(&[b"\x1b[31mError:\x1b[0m a\tb\x07\r\n", b"of hidden\x1b[0m-value\n"]);
+        assert_eq!(last, ["Error: a b", "of …"]);
+    }
+
+    #[test]
+    fn of_a_log_in_json_the_warnings_and_errors_are_named_by_their_text() {
+        let entry =
+            |level: &str, event: &str| format!("{{\"event\": \"{event}\", \"level\": \"{level}\"}}\n");
+        let log = [
+            entry("debug", "Executing command: sinfo -V"),
+            entry("error", "Unable to fetch info, reason:\\n no hidden-value\\n"),
+            entry("info", "done"),
+        ];
+        let pieces: Vec<_> = log.iter().map(String::as_bytes).collect();
+        assert_eq!(of(&pieces).1, ["Unable to fetch info, reason: no …"]);
+        let traceback = b"  File \"utils.py\", line 1\n    ^^^^^^\nValueError: wrong\n";
+        assert_eq!(
+            of(&[pieces[2], traceback]).1,
+            ["File \"utils.py\", line 1", "ValueError: wrong"]
+        );
+        assert_eq!(
+            of(&[pieces[0], pieces[2]]).1,
+            ["Executing command: sinfo -V", "done"]
+        );
     }
 
     #[test]

@@ -79,12 +79,12 @@ pub fn command(program: &str, ran: &Ran, limit: Duration) -> Check {
     }
 }
 
-/// The command was not run, since it would only fail like the checks before it.
+/// The command was not run: without Waldur or an offering it would say the same again, in the words of a traceback.
 pub fn command_not_run(program: &str) -> Check {
     Check::skipped(
         command_name(program),
         "NotRun",
-        "it needs Waldur, which cannot be used",
+        "it needs Waldur and the offerings, of which something failed",
     )
 }
 
@@ -155,6 +155,7 @@ mod tests {
     use reeve_checks::{Auth, preflight::Outcome};
 
     use super::*;
+    use crate::preflight::output::{NAMED, NAMED_LINE};
 
     const LIMIT: Duration = Duration::from_mins(2);
 
@@ -279,5 +280,20 @@ mod tests {
             late.message.contains("120 s") && late.message.ends_with("asking"),
             "{late:?}"
         );
+    }
+
+    #[test]
+    fn the_last_line_is_the_one_that_tells_and_is_never_cut_off() {
+        let mut last = vec!["x".repeat(NAMED_LINE); NAMED];
+        last[NAMED - 1].replace_range(NAMED_LINE - 5.., "wrong");
+        for end in [
+            End::TimedOut,
+            End::Exited(Exit::Signal(9)),
+            End::Exited(Exit::Code(127)),
+        ] {
+            let last = last.clone();
+            let check = command("diagnose", &Ran { end, last }, Duration::from_secs(99_999));
+            assert!(check.message.ends_with("wrong"), "{check:?}");
+        }
     }
 }
