@@ -146,24 +146,24 @@ async fn exercise(lab: &Lab) {
 
 /// Its name tells what it looks at, so it is the same for the same object made anew.
 async fn take_the_name_of_a_job(lab: &Lab) {
-    let with_preflight = || site::site_with("g", &[("/spec/preflight", json!({}))]);
+    let with_preflight = || site::site_with("h", &[("/spec/preflight", json!({}))]);
     lab.create(with_preflight()).await;
     let name = reeve_e2e_tests::until_some("a Job", SOON, async || {
         let names = lab.kubectl(&["get", "jobs", "--output=jsonpath={.items[*].metadata.name}"]);
         names
             .split_whitespace()
-            .find(|name| name.starts_with("g-orders"))
+            .find(|name| name.starts_with("h-orders"))
             .map(ToOwned::to_owned)
     })
     .await;
-    lab.delete("g").await;
+    lab.delete("h").await;
     until("the Job is gone", SOON, async || {
         lab.kubectl(&["get", "jobs", "--output=name"]).is_empty()
     })
     .await;
     lab.kubectl(&["create", "job", &name, "--image=example.org/foreign:1"]);
     lab.create(with_preflight()).await;
-    lab.reason("g", "NameTaken").await;
+    lab.reason("h", "NameTaken").await;
 }
 
 /// One object of each type that looks like a child of an older version which is wanted no longer.
