@@ -123,7 +123,10 @@ impl Live {
         };
         for (key, child) in &observed.0 {
             match &child.detail {
-                Detail::Deployment(state) => {
+                // Without a gate only its word is of interest: that it is there must not mean building anew.
+                Detail::Deployment(state)
+                    if object.spec.preflight.enabled || state.preflight_hash.is_some() =>
+                {
                     let deployment = SeenDeployment {
                         passed: state.preflight_hash.clone(),
                         account: state.service_account.clone(),
