@@ -213,19 +213,7 @@ pub(crate) async fn an_agent_that_is_killed_is_started_again_in_its_pod(stage: &
 pub(crate) async fn another_token_rolls_the_pods(stage: &Stage) {
     let before = ["orders", "membership", "reports"].map(|mode| stage.pod_of(mode));
     // The same token with a line break is the same token; the next one is another.
-    let token = |value: &str| format!(r#"{{"stringData":{{"token":"{value}"}}}}"#);
-    let set = |value: &str| {
-        stage.kubectl(&[
-            "--namespace",
-            SITE,
-            "patch",
-            "secret",
-            "waldur",
-            "--patch",
-            &token(value),
-        ]);
-    };
-    set("demo-token-0001\\n");
+    stage.set_token("demo-token-0001\n");
     let mut user = fake_waldur::WorldConfig::default().users[0].clone();
     user.token = "demo-token-0002".into();
     stage
@@ -233,7 +221,7 @@ pub(crate) async fn another_token_rolls_the_pods(stage: &Stage) {
         .put_user(&user)
         .await
         .expect("another token in Waldur");
-    set("demo-token-0002");
+    stage.set_token("demo-token-0002");
     until_some("every mode has another pod", SLOW, async || {
         let site = stage.get(SITE, "siteagent/site");
         let modes = site["status"]["modes"].as_array().cloned().unwrap_or_default();

@@ -2,38 +2,11 @@
 //! right.
 
 use reeve_e2e_tests::until_some;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::stage::{SITE, SLOW, Stage};
 
 const MODES: [&str; 3] = ["orders", "membership", "reports"];
-
-fn set_token(stage: &Stage, token: &str) {
-    let patch = json!({"stringData": {"token": token}}).to_string();
-    stage.kubectl(&[
-        "--namespace",
-        SITE,
-        "patch",
-        "secret",
-        "waldur",
-        "--patch",
-        &patch,
-    ]);
-}
-
-fn patch(stage: &Stage, patch: &Value) {
-    let patch = patch.to_string();
-    stage.kubectl(&[
-        "--namespace",
-        SITE,
-        "patch",
-        "siteagent",
-        "site",
-        "--type=json",
-        "--patch",
-        &patch,
-    ]);
-}
 
 /// Waits until preflight has failed with these words; answers the whole message. What runs is available.
 async fn failed(stage: &Stage, words: &str) -> String {
@@ -75,12 +48,12 @@ async fn failed(stage: &Stage, words: &str) -> String {
 pub(crate) async fn a_wrong_token_leaves_the_pods_as_they_are_and_is_named(stage: &Stage) {
     stage.ready().await;
     let before = MODES.map(|mode| stage.pod_of(mode));
-    set_token(stage, "a-token-that-nobody-knows");
+    stage.set_token("a-token-that-nobody-knows");
     let words = "orders, membership, reports: preflight failed: Waldur http://waldur.waldur.svc";
     let message = failed(stage, words).await;
     assert!(message.contains("token"), "{message}");
     assert!(!message.contains("a-token-that-nobody-knows"), "{message}");
-    set_token(stage, "demo-token-0001");
+    stage.set_token("demo-token-0001");
     stage.ready().await;
     assert_eq!(
         MODES.map(|mode| stage.pod_of(mode)),
@@ -92,13 +65,11 @@ pub(crate) async fn a_wrong_token_leaves_the_pods_as_they_are_and_is_named(stage
 pub(crate) async fn an_image_without_the_commands_is_found_before_orders_fail(stage: &Stage) {
     let before = MODES.map(|mode| stage.pod_of(mode));
     let path = "/spec/offerings/0/settings/slurm_bin_path";
-    patch(
-        stage,
-        &json!([{"op": "add", "path": path, "value": "/opt/slurm/bin"}]),
-    );
+    let add = json!([{"op": "add", "path": path, "value": "/opt/slurm/bin"}]);
+    stage.patch("siteagent/site", "json", &add);
     failed(stage, "/opt/slurm/bin/sacctmgr").await;
     assert_eq!(MODES.map(|mode| stage.pod_of(mode)), before);
-    patch(stage, &json!([{"op": "remove", "path": path}]));
+    stage.patch("siteagent/site", "json", &json!([{"op": "remove", "path": path}]));
     stage.ready().await;
     assert_eq!(
         MODES.map(|mode| stage.pod_of(mode)),

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 use fake_waldur::Control;
 use reeve_e2e::{Cluster, Ephemeral, Options, find};
 use reeve_e2e_tests::{plugin, until, until_some};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Pulling up Python with all its plugins takes its time on two busy cores.
 pub(crate) const SLOW: Duration = Duration::from_mins(4);
@@ -90,6 +90,18 @@ impl Stage {
     pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
         let text = self.kubectl(&["--namespace", namespace, "get", object, "--output", "json"]);
         serde_json::from_str(&text).expect("kubectl writes JSON")
+    }
+
+    /// Writes another token into the example's Secret.
+    pub(crate) fn set_token(&self, token: &str) {
+        let patch = json!({"stringData": {"token": token}});
+        self.patch("secret/waldur", "strategic", &patch);
+    }
+
+    /// Changes an object of the example.
+    pub(crate) fn patch(&self, object: &str, how: &str, patch: &Value) {
+        let (how, patch) = (format!("--type={how}"), patch.to_string());
+        self.kubectl(&["--namespace", SITE, "patch", object, &how, "--patch", &patch]);
     }
 
     /// The plugin in the example's namespace.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reeve_e2e_tests::until_some;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stage::{SITE, SLOW, Stage, processes};
 
@@ -120,17 +120,8 @@ async fn now(stage: &Stage) -> Timestamp {
 }
 
 fn set_standbys(stage: &Stage, number: u8) {
-    let patch = format!(r#"{{"spec":{{"highAvailability":{{"standbys":{number}}}}}}}"#);
-    let line = [
-        "--namespace",
-        SITE,
-        "patch",
-        "siteagent/site",
-        "--type=merge",
-        "--patch",
-        &patch,
-    ];
-    stage.kubectl(&line);
+    let patch = json!({"spec": {"highAvailability": {"standbys": number}}});
+    stage.patch("siteagent/site", "merge", &patch);
 }
 
 pub(crate) async fn standbys_are_added_to_a_site_that_works_and_only_one_pod_works(stage: &Stage) {
