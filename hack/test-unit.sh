@@ -5,4 +5,6 @@ set -euo pipefail
 source "$(dirname "$0")/environment.sh"
 cd "$root"
 
+# Many of them wait for processes that they started, and the cores are free meanwhile.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
 hack/stage.sh 'unit tests' cargo test --quiet --locked

@@ -32,13 +32,17 @@ export REEVE_SITE_AGENT_VENV REEVE_SITE_AGENT_RC_VENV
 
 stage 'generated files' hack/generate.sh --check
 hack/lint.sh
+# Images are built from release binaries in a directory of their own, while the tests wait for this and that.
+stage images cargo run --quiet --locked --bin reeve-cluster -- images >"$logs/images" 2>&1 &
+images=$!
 hack/test-unit.sh
 
 SECONDS=0
 wait_for_kube
 printf '\n==> Kubernetes in one binary: %s\n<== waited %d s for it\n' "$(tail -n 1 "$logs/kube")" "$SECONDS"
 
-stage images cargo run --quiet --locked --bin reeve-cluster -- images
+wait "$images" || { cat "$logs/images"; exit 1; }
+cat "$logs/images"
 stage chart hack/chart-test.sh
 
 # Tests on real clusters wait more than they compute, so they run in two lanes side by side; a third one makes two cores

@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::command;
 use crate::config::{self, SERVER};
 use crate::error::{Context, Error, Result};
-use crate::http::{Asker, connector};
+use crate::http::Asker;
 use crate::images;
 use crate::kube_binary::{TOOLS, kube_binary};
 use crate::layout::NODE_DIRECTORY;
@@ -135,12 +135,9 @@ pub(crate) struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     pub(crate) fn new(cluster: &'a Cluster) -> Result<Self> {
-        let token = cluster.layout.node_file("admin.token");
-        let token = fs::read_to_string(&token).context("read", &token)?;
-        let tls = connector(&cluster.layout.node_file("pki/ca.crt"))?;
         Ok(Self {
             cluster,
-            asker: Asker::new(tls, token)?,
+            asker: Asker::of(&cluster.layout)?,
         })
     }
 

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::audit::AuditLog;
 use crate::bring_up;
 use crate::command;
+use crate::config::SERVER;
 use crate::error::{Context, Error, Result};
+use crate::http::Asker;
 use crate::layout::{Layout, Name, clusters};
 use crate::namespace::{Namespace, require_root};
 use crate::program::Program;
@@ -206,6 +208,16 @@ impl Cluster {
         let mut kubectl = self.command(self.layout.tools().join("kubectl"));
         kubectl.args(arguments);
         self.run(|| command::output(&mut kubectl))
+    }
+
+    /// What the API server answers at a path, to the administrator. A process less than kubectl, for tests that look
+    /// again and again.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let url = format!("{SERVER}{path}");
+        self.run(|| {
+            let asker = Asker::of(&self.layout)?;
+            asker.get(&url).map_err(|answer| Error::Refused { url, answer })
+        })
     }
 
     /// Imports an image archive (docker-archive or OCI) into the node's container runtime.

@@ -57,6 +57,14 @@ pub enum Error {
         /// The last lines of the log of the program that should have seen to it.
         tail: String,
     },
+    /// The API server did not answer, or not with what was asked for.
+    #[error("{url}: {answer}")]
+    Refused {
+        /// What it was asked for.
+        url: String,
+        /// What it said instead.
+        answer: String,
+    },
     /// Processes outlive SIGKILL.
     #[error(
         "processes of cluster `{cluster}` outlive SIGKILL: {pids:?}; run `reeve-cluster down --name {cluster}` again"

@@ -1,6 +1,7 @@
 //! HTTP towards the cluster's own programs: the TLS settings that trust its authority, one connection, one request.
 //! Used by the driver to ask who is healthy, and by the fault proxy to reach the API server.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 
 use crate::error::{Context, Error, Result};
+use crate::layout::Layout;
 
 /// The boxed error of a request that failed somewhere between here and the program.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -83,7 +85,11 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    pub(crate) fn new(tls: TlsConnector, token: String) -> Result<Self> {
+    /// Asks as the administrator of a cluster.
+    pub(crate) fn of(layout: &Layout) -> Result<Self> {
+        let token = layout.node_file("admin.token");
+        let token = fs::read_to_string(&token).context("read", &token)?;
+        let tls = connector(&layout.node_file("pki/ca.crt"))?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()

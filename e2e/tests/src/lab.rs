@@ -3,21 +3,19 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, Resource};
+use kube::{Api, Client, Resource};
 use reeve_crds::SiteAgent;
-use reeve_e2e::{Cluster, FaultProxy, Mark, checkout};
+use reeve_e2e::{Cluster, FaultProxy, Mark};
 use serde_json::{Value, json};
 
 use crate::conditions::Conditions;
+use crate::furnish::{administrator, apply, clear, create_namespace, kubectl, token};
 use crate::operator::Starter;
 use crate::traffic::Traffic;
 use crate::wait::{until, until_some};
@@ -41,127 +39,19 @@ pub struct Lab {
     refusals_expected: Cell<bool>,
 }
 
-/// Installs the definitions and, for all namespaces, the rights.
-pub(crate) fn furnish(cluster: &Cluster) {
-    kubectl(cluster, &["create", "namespace", SYSTEM]);
-    install(cluster, DEFINITIONS, &[]);
-    kubectl(
-        cluster,
-        &[
-            "wait",
-            "--for=condition=Established",
-            "crd/siteagents.reeve.dev",
-            "--timeout=30s",
-        ],
-    );
-    install(cluster, RIGHTS, &[]);
-}
-
-/// The templates of the chart with the definitions.
-pub const DEFINITIONS: &[&str] = &["customresourcedefinitions.yaml"];
-/// The templates of the chart with the account and its rights.
-pub const RIGHTS: &[&str] = &["serviceaccount.yaml", "rbac.yaml"];
-
-/// Renders templates of the chart.
-pub fn render(cluster: &Cluster, templates: &[&str], values: &[&str]) -> String {
-    let mut helm = cluster.command("helm");
-    helm.args(["template", "reeve"])
-        .arg(checkout().join("charts/reeve"))
-        .args(["--namespace", SYSTEM, "--kube-version", &server_version(cluster)]);
-    for template in templates {
-        helm.args(["--show-only", &format!("templates/{template}")]);
-    }
-    for value in values {
-        helm.args(["--set", value]);
-    }
-    let output = helm.output().expect("helm runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("YAML is text")
-}
-
-fn server_version(cluster: &Cluster) -> String {
-    let versions = kubectl(cluster, &["version", "--output=json"]);
-    let versions: Value = serde_json::from_str(&versions).expect("kubectl prints JSON");
-    versions["serverVersion"]["gitVersion"]
-        .as_str()
-        .expect("a version is text")
-        .to_owned()
-}
-
-/// Renders templates of the chart and applies them.
-pub fn install(cluster: &Cluster, templates: &[&str], values: &[&str]) {
-    apply(cluster, &render(cluster, templates, values));
-}
-
-/// Applies manifests, taking back fields that others have changed.
-fn apply(cluster: &Cluster, manifests: &str) {
-    let mut apply = cluster
-        .command("kubectl")
-        .args(["apply", "--server-side", "--force-conflicts", "--filename", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("kubectl runs");
-    let mut input = apply.stdin.take().expect("its input is piped");
-    input
-        .write_all(manifests.as_bytes())
-        .expect("kubectl reads its input");
-    drop(input);
-    assert!(
-        apply.wait().expect("kubectl ends").success(),
-        "kubectl apply failed"
-    );
-}
-
-fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
-    cluster
-        .kubectl(arguments)
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-async fn administrator(cluster: &Cluster) -> Client {
-    let admin = Kubeconfig::read_from(cluster.kubeconfig_path()).expect("the cluster has a kubeconfig");
-    let config = Config::from_custom_kubeconfig(admin, &KubeConfigOptions::default()).await;
-    Client::try_from(config.expect("it is complete")).expect("a client can be made")
-}
-
 impl Lab {
-    /// A lab in a namespace of its own; to be called on a thread inside the network of a [`furnish`]ed cluster.
+    /// A lab in a namespace of its own; to be called on a thread inside the network of a [`furnish`](crate::furnish)ed cluster.
     /// What earlier tests left of objects, and their Lease, is removed.
     pub async fn open(cluster: &Cluster, namespace: &str) -> Self {
         let scratch = std::env::temp_dir().join(format!("reeve-e2e-{}-{namespace}", cluster.name()));
         fs::create_dir_all(&scratch).expect("the scratch directory can be made");
-        kubectl(cluster, &["delete", "siteagents", "--all", "--all-namespaces"]);
-        kubectl(cluster, &["create", "namespace", namespace]);
-        kubectl(
-            cluster,
-            &[
-                "delete",
-                "lease",
-                ACCOUNT,
-                "--namespace",
-                SYSTEM,
-                "--ignore-not-found",
-            ],
-        );
-        let token = kubectl(
-            cluster,
-            &[
-                "create",
-                "token",
-                ACCOUNT,
-                "--namespace",
-                SYSTEM,
-                "--duration=24h",
-            ],
-        );
+        let client = administrator(cluster).await;
+        clear(&client).await;
+        create_namespace(&client, namespace).await;
+        let token = token(&client).await;
         let admin = fs::read_to_string(cluster.kubeconfig_path()).expect("the cluster has a kubeconfig");
         let mut kubeconfig: Value = serde_json::from_str(&admin).expect("the cluster writes JSON");
-        kubeconfig["users"][0]["user"]["token"] = token.trim().into();
+        kubeconfig["users"][0]["user"]["token"] = token.into();
         let mark = cluster.audit().mark().expect("the audit log can be read");
         Self {
             cluster: cluster.clone(),
@@ -169,7 +59,7 @@ impl Lab {
             scratch,
             kubeconfig: kubeconfig.to_string(),
             mark,
-            client: administrator(cluster).await,
+            client,
             refusals_expected: Cell::new(false),
         }
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 mod conditions;
+mod furnish;
 mod http;
 mod lab;
 mod load;
@@ -18,8 +19,9 @@ mod traffic;
 mod wait;
 
 pub use conditions::{Condition, Conditions};
+pub use furnish::{DEFINITIONS, RIGHTS, install, render};
 pub use http::{get, put};
-pub use lab::{ACCOUNT, DEFINITIONS, Lab, RIGHTS, SOON, SYSTEM, install, render};
+pub use lab::{ACCOUNT, Lab, SOON, SYSTEM};
 pub use load::{CHILDREN, Load, idle};
 pub use operator::{Operator, Starter, Usage};
 pub use program::plugin;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libtest_mimic::{Arguments, Trial};
 use reeve_e2e::{Cluster, Ephemeral, Options};
 
-use crate::lab::{Lab, furnish};
+use crate::furnish::furnish;
+use crate::lab::Lab;
 
 /// The tests of one program, in the order in which they run.
 #[derive(Default)]

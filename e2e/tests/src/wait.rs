@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// What a machine with other work may add to a time that is promised. The times themselves are printed.
 pub const SLACK: Duration = Duration::from_secs(5);
 /// How often a condition is looked at.
-const INTERVAL: Duration = Duration::from_millis(25);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Looks again until there is something; answers it, and panics with `what` at the limit.
 pub async fn until_some<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -200,7 +200,7 @@ pub(crate) async fn an_agent_that_is_killed_is_started_again_in_its_pod(stage: &
         kill,
     ]);
     until_some("the restart shows in status", SLOW, async || {
-        let site = stage.get(SITE, "siteagent/site");
+        let site = stage.get(SITE, "siteagents/site");
         let modes = site["status"]["modes"].as_array().cloned().unwrap_or_default();
         let reports = modes.into_iter().find(|mode| mode["name"] == "reports")?;
         (reports["restarts"] == 1 && reports["state"] == "Running").then_some(())
@@ -223,7 +223,7 @@ pub(crate) async fn another_token_rolls_the_pods(stage: &Stage) {
         .expect("another token in Waldur");
     stage.set_token("demo-token-0002");
     until_some("every mode has another pod", SLOW, async || {
-        let site = stage.get(SITE, "siteagent/site");
+        let site = stage.get(SITE, "siteagents/site");
         let modes = site["status"]["modes"].as_array().cloned().unwrap_or_default();
         let other = |mode: &serde_json::Value| {
             before

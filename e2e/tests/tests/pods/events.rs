@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_mins(8);
 
 /// One condition: status, reason, message.
 fn condition(stage: &Stage, type_: &str) -> (String, String, String) {
-    let site = stage.get(SITE, "siteagent/listener");
+    let site = stage.get(SITE, "siteagents/listener");
     let conditions = site["status"]["conditions"]
         .as_array()
         .cloned()
@@ -54,7 +54,7 @@ async fn all_is_well(stage: &Stage) {
 
 /// How often the agent was restarted in its pod.
 fn restarts(stage: &Stage) -> i64 {
-    let site = stage.get(SITE, "siteagent/listener");
+    let site = stage.get(SITE, "siteagents/listener");
     site["status"]["modes"][0]["restarts"].as_i64().unwrap_or(0)
 }
 
@@ -80,7 +80,7 @@ fn user(token: &str) -> UserConfig {
 }
 
 fn listener(stage: &Stage) -> Value {
-    let example = stage.get(SITE, "siteagent/site");
+    let example = stage.get(SITE, "siteagents/site");
     let mut offering = example["spec"]["offerings"][0].clone();
     offering["uuid"] = json!(OFFERING);
     offering["backend"] = json!({"type": "slurm", "orders": "slurm"});

@@ -8,7 +8,7 @@ const SYSTEM: &str = "reeve-system";
 const AGENTS: &str = "app.kubernetes.io/name=site-agent";
 
 fn leader(stage: &Stage) -> Option<String> {
-    let lease = stage.get(SYSTEM, "lease/reeve-operator");
+    let lease = stage.get(SYSTEM, "leases/reeve-operator");
     lease["spec"]["holderIdentity"]
         .as_str()
         .filter(|holder| !holder.is_empty())
@@ -27,7 +27,7 @@ async fn reconciled(stage: &Stage, token: &str) {
         &annotation,
     ]);
     until_some("the operator works", SLOW, async || {
-        let site = stage.get(SITE, "siteagent/site");
+        let site = stage.get(SITE, "siteagents/site");
         (site["status"]["lastHandledReconcile"] == token).then_some(())
     })
     .await;

@@ -11,7 +11,7 @@ const MODES: [&str; 3] = ["orders", "membership", "reports"];
 /// Waits until preflight has failed with these words; answers the whole message. What runs is available.
 async fn failed(stage: &Stage, words: &str) -> String {
     let failed = until_some("preflight fails", SLOW, async || {
-        let site = stage.get(SITE, "siteagent/site");
+        let site = stage.get(SITE, "siteagents/site");
         let conditions = site["status"]["conditions"]
             .as_array()
             .cloned()

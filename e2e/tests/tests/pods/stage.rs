@@ -86,10 +86,21 @@ impl Stage {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// An object as JSON, from any namespace: `get(SITE, "siteagent/site")`.
+    /// An object as JSON, from any namespace: `get(SITE, "siteagents/site")`.
     pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
-        let text = self.kubectl(&["--namespace", namespace, "get", object, "--output", "json"]);
-        serde_json::from_str(&text).expect("kubectl writes JSON")
+        let group = match object.split('/').next().unwrap_or_default() {
+            "siteagents" => "apis/reeve.dev/v1alpha1",
+            "leases" => "apis/coordination.k8s.io/v1",
+            "pods" => "api/v1",
+            plural => panic!("the group of {plural} is not known here"),
+        };
+        self.ask(&format!("/{group}/namespaces/{namespace}/{object}"))
+    }
+
+    /// What the API server answers; kubectl would be a process of 100 MB each time.
+    fn ask(&self, path: &str) -> Value {
+        let text = self.cluster.get(path).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::from_str(&text).expect("the API server writes JSON")
     }
 
     /// Writes another token into the example's Secret.
@@ -111,17 +122,9 @@ impl Stage {
 
     /// Names and uids of the pods with this label.
     pub(crate) fn pods(&self, namespace: &str, selector: &str) -> Vec<(String, String)> {
-        let list = self.kubectl(&[
-            "--namespace",
-            namespace,
-            "get",
-            "pods",
-            "--selector",
-            selector,
-            "--output",
-            "json",
-        ]);
-        let list: Value = serde_json::from_str(&list).expect("kubectl writes JSON");
+        let list = self.ask(&format!(
+            "/api/v1/namespaces/{namespace}/pods?labelSelector={selector}"
+        ));
         let text = |pod: &Value, field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_owned();
         let items = list["items"].as_array().cloned().unwrap_or_default();
         items
@@ -142,7 +145,7 @@ impl Stage {
     pub(crate) async fn ready(&self) -> Value {
         let mut last = Value::Null;
         let look = async || {
-            let site = self.get(SITE, "siteagent/site");
+            let site = self.get(SITE, "siteagents/site");
             last = site["status"].clone();
             let current = last["observedGeneration"] == site["metadata"]["generation"];
             let conditions = last["conditions"].as_array().cloned().unwrap_or_default();
@@ -156,15 +159,9 @@ impl Stage {
 
     /// The fake Waldur's control API.
     pub(crate) fn waldur(&self) -> Control {
-        let pods = self.kubectl(&[
-            "--namespace",
-            "waldur",
-            "get",
-            "pods",
-            "--output",
-            "jsonpath={.items[0].status.podIP}",
-        ]);
-        Control::new(format!("{pods}:8081"))
+        let pods = self.get("waldur", "pods");
+        let address = pods["items"][0]["status"]["podIP"].as_str();
+        Control::new(format!("{}:8081", address.expect("the fake runs")))
     }
 
     /// Deletes a pod and waits until it is gone.

@@ -31,7 +31,7 @@ struct Term {
 }
 
 fn term(stage: &Stage) -> Option<Term> {
-    let lease = stage.get(SITE, "lease/site-orders");
+    let lease = stage.get(SITE, "leases/site-orders");
     let (spec, annotations) = (&lease["spec"], &lease["metadata"]["annotations"]);
     let (pod, uid) = spec["holderIdentity"].as_str()?.split_once('_')?;
     let time = |field: &str| spec[field].as_str()?.parse().ok();
@@ -294,7 +294,7 @@ pub(crate) async fn without_standbys_again_one_pod_is_left_and_works(stage: &Sta
     .await;
     settled(stage).await;
     assert_one_at_a_time(stage, since, changes(&before, &after)).await;
-    let lease: Value = stage.get(SITE, "lease/site-orders");
+    let lease: Value = stage.get(SITE, "leases/site-orders");
     assert_eq!(
         lease["spec"]["leaseDurationSeconds"],
         Duration::from_mins(5).as_secs()
