@@ -45,19 +45,22 @@ wait "$images" || { cat "$logs/images"; exit 1; }
 cat "$logs/images"
 stage chart hack/chart-test.sh
 
-# Tests on real clusters wait more than they compute, so they run in two lanes side by side; a third one makes two cores
-# so busy that what waits for a lease or a probe waits in vain. Each line brings up clusters of its own.
+# Tests on real clusters wait more than they compute, so they run in three lanes side by side. Each line brings up
+# clusters of its own.
 lane_api() {
-    stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced
     cluster_tests api --skip burst::        # the operator on API servers
-    REEVE_OPERATOR=$release_operator cluster_tests api burst::
     stage 'chart on an API server' hack/chart-install-test.sh
     stage 'plugin on an API server' hack/plugin-test.sh
 }
-lane_clusters() {
+lane_pods() {
+    cluster_tests pods --skip standbys::    # the whole product: chart, operator, the upstream agent in pods
+}
+lane_more() {
+    stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced
     cluster_tests control_plane             # the local cluster itself: API servers without nodes
     cluster_tests node                      # and with one
-    cluster_tests pods                      # the whole product: chart, operator, the upstream agent in pods
+    REEVE_OPERATOR=$release_operator cluster_tests api burst::
+    cluster_tests pods standbys::
 }
 
 # As the images have it.
@@ -67,9 +70,11 @@ cargo test --quiet --locked --no-run --tests
 
 lane_api >"$logs/api" 2>&1 &
 running=($!)
-lane_clusters >"$logs/clusters" 2>&1 &
+lane_pods >"$logs/pods" 2>&1 &
+running+=($!)
+lane_more >"$logs/more" 2>&1 &
 running+=($!)
 code=0
 for lane in "${running[@]}"; do wait "$lane" || code=$?; done
-cat "$logs/api" "$logs/clusters"
+cat "$logs"/{api,pods,more}
 exit "$code"
