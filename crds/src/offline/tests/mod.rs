@@ -324,6 +324,7 @@ fn the_examples_are_taken() {
     for example in [
         include_str!("../../../../examples/site-agent/20-siteagent.yaml"),
         include_str!("../../../../examples/site-agent-moab/20-siteagent.yaml"),
+        include_str!("../../../../examples/site-agent-mixed/20-siteagent.yaml"),
     ] {
         let object: Value = serde_saphyr::from_str(example).expect("YAML");
         assert_eq!(offline().problems(&object, None), []);
