@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_api_types::Duration;
 use reeve_operator::engine::CheckSettings;
 
-use crate::import::Import;
+use crate::{import::Import, mode_word::ModeWord};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -213,8 +213,8 @@ pub(crate) struct Reconcile {
 pub(crate) struct Failover {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
+    #[arg(long, value_parser = ModeWord)]
     pub(crate) mode: Option<String>,
     /// Wait until the agents run in other pods
     #[arg(short, long)]
@@ -232,8 +232,8 @@ pub(crate) struct Failover {
 pub(crate) struct Diagnose {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
+    #[arg(long, value_parser = ModeWord)]
     pub(crate) mode: Option<String>,
     /// How long to wait for the result; 0s is without end
     #[arg(long, default_value = "10m")]
@@ -251,8 +251,8 @@ pub(crate) struct Diagnose {
 pub(crate) struct Restart {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
+    #[arg(long, value_parser = ModeWord)]
     pub(crate) mode: Option<String>,
     /// Wait until only new pods are left, and available
     #[arg(short, long)]
@@ -270,8 +270,8 @@ pub(crate) struct Restart {
 pub(crate) struct Logs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
+    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
+    #[arg(long, value_parser = ModeWord)]
     pub(crate) mode: Option<String>,
     /// Go on until interrupted, also with pods that come later
     #[arg(short, long)]

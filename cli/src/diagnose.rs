@@ -10,7 +10,11 @@ use crate::{
     exit::{Error, Outcome},
     follow::{Follow, Followed},
     output::{OutputError, write_document},
-    status::{State, Verdict, site_agent::preflights},
+    progress::is_meant,
+    status::{
+        State, Verdict,
+        site_agent::{part, preflights},
+    },
     verbs::{Console, get, label, merge, one},
 };
 
@@ -47,7 +51,7 @@ pub(crate) async fn diagnose(
     Ok(outcome)
 }
 
-/// What the annotation says: `<token>` or `<token>/<mode>`.
+/// What the annotation says: `<token>`, `<token>/<mode>` or `<token>/<mode>-<group>`.
 fn request(arguments: &Diagnose, now: Timestamp) -> String {
     match &arguments.mode {
         Some(mode) => format!("{now}/{mode}"),
@@ -58,14 +62,19 @@ fn request(arguments: &Diagnose, now: Timestamp) -> String {
 /// What is said of the modes that the object's request means.
 fn results(object: &Value) -> Vec<Value> {
     let asked = object["metadata"]["annotations"][names::ANNOTATION_DIAGNOSE].as_str();
-    let mode = asked
+    let only = asked
         .and_then(|asked| asked.rsplit_once('/'))
-        .map(|(_, mode)| mode);
+        .map(|(_, only)| only);
     let found = object["status"]["preflight"].as_array().into_iter().flatten();
     found
-        .filter(|status| mode.is_none_or(|mode| status["mode"] == mode))
+        .filter(|status| only.is_none_or(|only| is_meant(&its_part(status), only)))
         .cloned()
         .collect()
+}
+
+/// Whom an entry of `status.preflight` speaks of.
+fn its_part(status: &Value) -> String {
+    part(&status["mode"], &status["group"])
 }
 
 /// The verdict on the request that the object carries.
@@ -97,7 +106,7 @@ fn once_diagnosed(object: &Value) -> Verdict {
         let colon = if message.is_empty() { "" } else { ": " };
         format!(
             "{} {}{colon}{message}",
-            text("mode"),
+            its_part(status),
             text("result").to_lowercase()
         )
     };
@@ -147,6 +156,16 @@ mod tests {
         assert_eq!(state(object("t2", "t2", &mixed)), State::Failed);
         assert_eq!(state(object("t2/orders", "t2/orders", &mixed)), State::Passed);
         assert_eq!(state(object("t2/events", "t2/events", &mixed)), State::Failed);
+        let mut groups = object("t2/reports", "t2/reports", &mixed);
+        groups["status"]["preflight"][0] = json!({"mode": "reports", "group": "root", "result": "Passed"});
+        assert_eq!(state(groups.clone()), State::Failed, "one of its groups");
+        for field in [
+            "/metadata/annotations/reeve.dev~1diagnose",
+            "/status/lastHandledDiagnose",
+        ] {
+            *groups.pointer_mut(field).expect("it is there") = "t2/reports-root".into();
+        }
+        assert_eq!(state(groups), State::Passed);
     }
 
     #[test]

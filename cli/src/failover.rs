@@ -1,8 +1,6 @@
 //! `failover`: asks the pod that leads a mode to hand over to one that stands by, by a word on the mode's Lease that
 //! names the present term. Its supervisor lets the agent finish, frees the Lease and stands by.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
@@ -130,30 +128,28 @@ fn candidates(
     }
     let owner = Owner::of(SiteAgents::SLUG, &object);
     let modes = object.status.map(|status| status.modes).unwrap_or_default();
-    let by_slug: BTreeMap<_, _> = modes.iter().map(|mode| (mode.name.slug(), mode)).collect();
-    let chosen: Vec<&ModeStatus> = match only {
-        None => modes.iter().collect(),
-        Some(only) => by_slug.get(only).copied().into_iter().collect(),
-    };
+    let is_meant = |mode: &&ModeStatus| only.is_none_or(|only| mode.part().is_meant_by(only));
+    let chosen: Vec<&ModeStatus> = modes.iter().filter(is_meant).collect();
     if chosen.is_empty() {
         let no_such_mode = NoSuchMode {
             object: label,
             mode: only.unwrap_or("at all").to_owned(),
-            known: by_slug.into_keys().map(ToOwned::to_owned).collect(),
+            known: modes.iter().map(|mode| mode.part().to_string()).collect(),
         };
         return Err(no_such_mode.into());
     }
     let refused = chosen.iter().find(|mode| !has_ready_standby(mode));
     if let Some(mode) = refused {
         return Err(FailoverError::NoneReady(
-            mode.name.slug().to_owned(),
+            mode.part().to_string(),
             mode.ready,
             mode.desired,
         ));
     }
     let lease = |mode: &&ModeStatus| {
-        let slug = mode.name.slug();
-        (slug.to_owned(), owner.child_name(&[slug]))
+        let part = mode.part().to_string();
+        let lease = owner.child_name(&[&part]);
+        (part, lease)
     };
     Ok(chosen.iter().map(lease).collect())
 }

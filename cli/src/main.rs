@@ -13,6 +13,7 @@ mod follow;
 mod import;
 mod kinds;
 mod logs;
+mod mode_word;
 mod output;
 mod progress;
 mod render;

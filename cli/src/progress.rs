@@ -8,6 +8,7 @@ use kube::{
     Api, Resource,
     runtime::{WatchStreamExt, watcher::watch_object},
 };
+use reeve_site_agent::Part;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -115,6 +116,12 @@ pub(crate) fn words(error: &kube::Error) -> String {
         kube::Error::Api(status) => status.message.clone(),
         error => error.to_string(),
     }
+}
+
+/// Whether `word`, the mode or a pod group of it, means the pods with this component label. Another version may have
+/// written the label.
+pub(crate) fn is_meant(component: &str, word: &str) -> bool {
+    component == word || component.parse::<Part>().is_ok_and(|part| part.is_meant_by(word))
 }
 
 /// A mode was asked for that the object does not have.

@@ -15,7 +15,7 @@ use crate::{
     cluster::{Cluster, FIELD_MANAGER},
     exit::{Error, Outcome},
     output::OutputError,
-    progress::{Followed, Limit, NoSuchMode, Progress, words},
+    progress::{Followed, Limit, NoSuchMode, Progress, is_meant, words},
     verbs::{Console, get, label, one},
 };
 
@@ -66,7 +66,7 @@ impl RestartError {
     }
 }
 
-/// A Deployment, and what it is called by people.
+/// A Deployment, and what it is called by people: the mode, and the pod group.
 struct Part {
     mode: String,
     deployment: String,
@@ -131,7 +131,7 @@ fn ready_for(object: &Value, label: &str) -> Result<(), RestartError> {
     Ok(())
 }
 
-/// The Deployments that are to be restarted: all, or those of one mode.
+/// The Deployments that are to be restarted: all, those of one mode, or that of one of its pod groups.
 fn chosen(found: &[Deployment], label: &str, only: Option<&str>) -> Result<Vec<Part>, RestartError> {
     let part = |deployment: &Deployment| {
         let deployment_name = deployment.name_any();
@@ -147,7 +147,8 @@ fn chosen(found: &[Deployment], label: &str, only: Option<&str>) -> Result<Vec<P
     }
     let Some(only) = only else { return Ok(all) };
     let known: Vec<_> = all.iter().map(|part| part.mode.clone()).collect();
-    let chosen: Vec<_> = all.into_iter().filter(|part| part.mode == only).collect();
+    let is_meant = |part: &Part| is_meant(&part.mode, only);
+    let chosen: Vec<_> = all.into_iter().filter(is_meant).collect();
     if chosen.is_empty() {
         let (object, mode) = (label.to_owned(), only.to_owned());
         return Err(NoSuchMode { object, mode, known }.into());
@@ -221,24 +222,28 @@ mod tests {
     }
 
     #[test]
-    fn each_deployment_of_the_mode_is_meant_and_without_a_mode_all() {
+    fn each_group_of_the_mode_is_meant_or_the_one_that_is_named_and_without_a_mode_all() {
         let found = [
             deployment("site-orders", "orders"),
-            deployment("site-orders-b", "orders"),
+            deployment("site-orders-root", "orders-root"),
             deployment("site-reports", "reports"),
         ];
         let owned = |names: &[&str]| Ok(names.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(
             names_of(&found, None),
-            owned(&["site-orders", "site-orders-b", "site-reports"])
+            owned(&["site-orders", "site-orders-root", "site-reports"])
         );
         assert_eq!(
             names_of(&found, Some("orders")),
-            owned(&["site-orders", "site-orders-b"])
+            owned(&["site-orders", "site-orders-root"])
+        );
+        assert_eq!(
+            names_of(&found, Some("orders-root")),
+            owned(&["site-orders-root"])
         );
         assert_eq!(
             names_of(&found[1..], Some("events")).expect_err("no such mode"),
-            "siteagent.reeve.dev/site has no mode events; its modes are: orders, reports"
+            "siteagent.reeve.dev/site has no mode events; its modes are: orders-root, reports"
         );
         let nothing = names_of(&[], Some("events")).expect_err("no Deployment");
         assert!(nothing.contains("has no Deployments yet"), "{nothing}");

@@ -257,3 +257,35 @@ fn two_objects_with_the_same_duty_of_an_offering_are_told_wherever_they_stand() 
     let alone = run(&["validate", "-f", "-", "-n", "elsewhere"], other.as_bytes());
     assert_eq!(code(&alone), 0, "{}", err(&alone));
 }
+
+/// Each example of the repository, as the files that it is.
+#[test]
+fn every_example_is_valid_and_renders() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let list = |folder: &std::path::Path| {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        paths.sort();
+        paths
+    };
+    let folders = list(examples.as_ref());
+    assert!(folders.len() >= 3, "{folders:?}");
+    for folder in folders {
+        let files = list(&folder);
+        let files: Vec<_> = files.iter().map(|file| file.to_str().expect("UTF-8")).collect();
+        let arguments: Vec<_> = files.iter().flat_map(|file| ["-f", file]).collect();
+        let output = run(&[&["validate"], &arguments[..]].concat(), b"");
+        assert_eq!(code(&output), 0, "{files:?}: {}", err(&output));
+        let children = rendered(&arguments, b"");
+        let agents = children.iter().filter(|child| child["kind"] == "Deployment").map(|deployment| {
+            let agent = &deployment["spec"]["template"]["spec"]["containers"][0];
+            (agent["image"].to_string().contains("moab"), agent["securityContext"]["runAsUser"] == 0)
+        });
+        let agents: Vec<_> = agents.collect();
+        assert!(!agents.is_empty() && agents.iter().all(|(moab, root)| moab == root), "{files:?}: {agents:?}");
+        if folder.ends_with("site-agent-mixed") {
+            assert_eq!(agents.iter().filter(|(_, root)| *root).count(), 3);
+            assert_eq!(agents.len(), 6);
+        }
+    }
+}

@@ -50,7 +50,8 @@ table! {
     LABEL_NAME = "app.kubernetes.io/name";
     /// Name of the object that owns the child, cut and hashed to 63 characters.
     LABEL_INSTANCE = "app.kubernetes.io/instance";
-    /// The part of the workload: for a `SiteAgent` the mode (`orders`, `membership`, `reports`, `events`).
+    /// The part of the workload: for a `SiteAgent` the mode (`orders`, `membership`, `reports`, `events`), with `-<group>`
+    /// after it for a pod group that is not the default.
     LABEL_COMPONENT = "app.kubernetes.io/component";
     /// Always `reeve`.
     LABEL_PART_OF = "app.kubernetes.io/part-of";
@@ -73,7 +74,7 @@ table! {
     /// operator alone is told from a change.
     ANNOTATION_TEMPLATE_HASH = "reeve.dev/template-hash";
     /// On an object of ours: look once more whether its agents could work, once for each new value: `<token>`, or
-    /// `<token>/<mode>` for one mode. Echoed as `status.lastHandledDiagnose`.
+    /// `<token>/<mode>` for one mode (`<mode>-<group>`: for one pod group of it). Echoed as `status.lastHandledDiagnose`.
     ANNOTATION_DIAGNOSE = "reeve.dev/diagnose";
     /// On a Deployment: digest of what its pods have passed preflight with. On a Job: of what it looks at.
     ANNOTATION_PREFLIGHT_HASH = "reeve.dev/preflight-hash";

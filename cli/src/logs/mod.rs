@@ -31,8 +31,8 @@ use crate::{
     cluster::Cluster,
     exit::{Error, Outcome},
     follow::hopeless,
-    progress::{NoSuchMode, words},
-    status::Verdict,
+    progress::{NoSuchMode, is_meant, words},
+    status::{Verdict, site_agent::part_of},
     verbs::{Console, get, label, one},
 };
 
@@ -96,12 +96,10 @@ pub(crate) async fn logs(
     let object = get(cluster, kind, &name).await?;
     let label = label(kind, &name);
     let mode = arguments.mode.as_deref();
-    if let Some(mode) = mode {
-        has_mode(&object, &label, mode)?;
-    }
+    let parts = mode.map(|mode| parts(&object, &label, mode)).transpose()?;
     let wanted = Wanted {
         pods: cluster.namespaced(),
-        labels: selector(&object, mode),
+        labels: selector(&object, parts.as_deref()),
         parameters: parameters(arguments),
         nothing: nothing(&object, label),
     };
@@ -113,25 +111,31 @@ pub(crate) async fn logs(
     }
 }
 
-fn has_mode(object: &Value, label: &str, mode: &str) -> Result<(), LogsError> {
+/// The pod groups of a mode, or the one that is named, as in the label of their pods.
+fn parts(object: &Value, label: &str, mode: &str) -> Result<Vec<String>, LogsError> {
     let modes = object["status"]["modes"].as_array().into_iter().flatten();
-    let mut known: Vec<_> = modes.filter_map(|mode| mode["name"].as_str()).collect();
-    if known.contains(&mode) {
-        return Ok(());
-    }
+    let mut known: Vec<_> = modes.map(part_of).collect();
     known.sort_unstable();
+    let (chosen, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|part| is_meant(part, mode));
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
     let no_such_mode = NoSuchMode {
         object: label.to_owned(),
         mode: mode.to_owned(),
-        known: known.into_iter().map(ToOwned::to_owned).collect(),
+        known: others,
     };
     Err(no_such_mode.into())
 }
 
-fn selector(object: &Value, mode: Option<&str>) -> String {
+fn selector(object: &Value, parts: Option<&[String]>) -> String {
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-    let mode = mode.map(|mode| format!(",{}={mode}", names::LABEL_COMPONENT));
-    format!("{}={uid}{}", names::LABEL_OWNER_UID, mode.unwrap_or_default())
+    let parts = match parts {
+        None => String::new(),
+        Some([part]) => format!(",{}={part}", names::LABEL_COMPONENT),
+        Some(parts) => format!(",{} in ({})", names::LABEL_COMPONENT, parts.join(",")),
+    };
+    format!("{}={uid}{parts}", names::LABEL_OWNER_UID)
 }
 
 fn parameters(arguments: &Logs) -> LogParams {

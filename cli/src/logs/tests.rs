@@ -11,21 +11,38 @@ fn pods_are_found_by_the_objects_uid_and_the_mode() {
     let site = site(&json!({}));
     assert_eq!(selector(&site, None), "reeve.dev/owner-uid=u-1");
     assert_eq!(
-        selector(&site, Some("orders")),
+        selector(&site, Some(&["orders".to_owned()])),
         "reeve.dev/owner-uid=u-1,app.kubernetes.io/component=orders"
+    );
+    assert_eq!(
+        selector(&site, Some(&["orders".to_owned(), "orders-root".to_owned()])),
+        "reeve.dev/owner-uid=u-1,app.kubernetes.io/component in (orders,orders-root)"
     );
 }
 
 #[test]
 fn a_mode_that_the_object_does_not_have_is_answered_with_those_it_has() {
     let site = site(&json!({"modes": [{"name": "orders"}, {"name": "reports"}]}));
-    assert!(has_mode(&site, "siteagent.reeve.dev/site", "orders").is_ok());
-    let refused = has_mode(&site, "siteagent.reeve.dev/site", "events").expect_err("no such mode");
+    let known = parts(&site, "siteagent.reeve.dev/site", "orders");
+    assert_eq!(known.expect("it has it"), ["orders"]);
+    let refused = parts(&site, "siteagent.reeve.dev/site", "events").expect_err("no such mode");
     assert_eq!(
         refused.to_string(),
         "siteagent.reeve.dev/site has no mode events; its modes are: orders, reports"
     );
     assert_eq!(refused.outcome(), Outcome::Failed);
+}
+
+#[test]
+fn a_mode_means_all_its_pod_groups_and_one_of_them_itself() {
+    let site = site(&json!({"modes": [
+        {"name": "orders", "group": "root"}, {"name": "orders", "group": "default"}, {"name": "reports", "group": "root"},
+    ]}));
+    let of = |word| parts(&site, "site", word).expect("it has it");
+    assert_eq!(of("orders"), ["orders", "orders-root"]);
+    assert_eq!(of("orders-root"), ["orders-root"]);
+    assert_eq!(of("reports"), ["reports-root"]);
+    assert!(parts(&site, "site", "orders-other").is_err());
 }
 
 #[test]

@@ -3,27 +3,30 @@
 
 use std::collections::BTreeSet;
 
-use crate::{AgentVersion, ApiUrl, Claim, Duty, Mode, Offering, Site, ValidOffering, ValidSite};
+use crate::{Agent, ApiUrl, Claim, Duty, Group, Mode, Offering, Part, Site, ValidOffering, ValidSite};
 
 impl Site {
     /// Every duty of every offering whose URL and UUID can be told. For a valid site the same as
     /// [`ValidSite::claims`].
-    pub fn claims(&self, version: AgentVersion) -> Vec<Claim> {
-        let of_offering = |offering: &Offering| {
+    pub fn claims<'a>(&self, agent: impl Into<Agent<'a>>) -> Vec<Claim> {
+        let agent = agent.into();
+        let of_offering = |(offering, group): (&Offering, Group)| {
+            let version = offering.version(agent).ok()?;
             let own = offering
                 .waldur
                 .as_ref()
                 .and_then(|waldur| waldur.api_url.as_deref());
             let text = own.or(self.waldur.as_ref()?.api_url.as_deref())?;
             let url = ApiUrl::parse(text, version).ok()?;
-            Some(claims(offering, &url, &uuid(&offering.uuid)?))
+            Some(claims(offering, &group, &url, &uuid(&offering.uuid)?))
         };
-        self.offerings.iter().filter_map(of_offering).flatten().collect()
+        let offerings = self.offerings.iter().zip(self.groups(agent));
+        offerings.filter_map(of_offering).flatten().collect()
     }
 }
 
-/// The duties of one offering.
-pub(crate) fn claims(offering: &Offering, url: &ApiUrl, uuid: &str) -> Vec<Claim> {
+/// The duties of one offering, which is of `group`.
+pub(crate) fn claims(offering: &Offering, group: &Group, url: &ApiUrl, uuid: &str) -> Vec<Claim> {
     // The same host with and without TLS is the same Waldur.
     let url = url.identity().split_once("://").map_or("", |(_, rest)| rest);
     let claim = |duty: Duty| {
@@ -31,7 +34,10 @@ pub(crate) fn claims(offering: &Offering, url: &ApiUrl, uuid: &str) -> Vec<Claim
             url: url.to_owned(),
             uuid: uuid.to_owned(),
             duty,
-            mode: duty.mode(offering)?,
+            part: Part {
+                mode: duty.mode(offering)?,
+                group: group.clone(),
+            },
             offering: offering.name.clone(),
         })
     };
@@ -80,7 +86,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fixture::{site_with, validated};
+    use crate::{
+        AgentVersion,
+        fixture::{site_with, validated},
+    };
 
     fn version() -> AgentVersion {
         "1.0.7".parse().expect("a version")

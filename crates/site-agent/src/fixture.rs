@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reeve_api_types::{Content, FieldPath, Lookup, Problem, Source};
+use reeve_api_types::{Content, FieldPath, Image, Lookup, Problem, Source};
 use serde_json::{Value, json};
 
 use crate::{AgentVersion, Site, ValidSite};
@@ -83,6 +83,16 @@ pub(crate) fn site_with(change: &Value) -> Site {
 pub(crate) fn validated(site: &Site, version: &str) -> Result<ValidSite, Vec<Problem>> {
     let version: AgentVersion = version.parse().expect("a version");
     crate::validate(site, version, &Files::default(), &FieldPath::new("spec"))
+}
+
+/// An image.
+pub(crate) fn tagged(repository: &str, tag: &str) -> Image {
+    Image {
+        repository: repository.to_owned(),
+        tag: Some(tag.to_owned()),
+        digest: None,
+        pull_policy: None,
+    }
 }
 
 fn merge(target: &mut Value, change: &Value) {

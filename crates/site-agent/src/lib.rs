@@ -6,6 +6,7 @@ mod checks;
 mod claims;
 #[cfg(test)]
 mod fixture;
+mod group;
 mod import;
 mod mode;
 mod plugins;
@@ -24,6 +25,7 @@ mod version;
 
 pub use api_url::{ApiUrl, ApiUrlError};
 pub use checks::CHECKS_FILE;
+pub use group::{Agent, Group, MOST_GROUPS, NotAPart, Part, Runtime};
 pub use import::{
     At, Imported, Limits, NewSecret, Options as ImportOptions, Place, Refusal, Remark, RemarkKind, Unit,
     import,

@@ -165,7 +165,7 @@ proptest! {
                 served.extend(rendered.into_iter().flat_map(|o| upstream_serves(mode, o)).map(|duty| (duty, mode)));
             }
             served.sort();
-            let wanted: Vec<_> = offering.claims().map(|claim| (claim.duty, claim.mode)).collect();
+            let wanted: Vec<_> = offering.claims().map(|claim| (claim.duty, claim.part.mode)).collect();
             prop_assert_eq!(served, wanted);
             let roles = [&spec.backend.orders, &spec.backend.membership, &spec.backend.reporting];
             prop_assert_eq!(offering.claims().count(), roles.into_iter().flatten().count());

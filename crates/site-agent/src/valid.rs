@@ -1,12 +1,12 @@
 //! A site that can only be right: made by validation and nothing else.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Cow, collections::BTreeSet, fmt};
 
 use reeve_api_types::{FieldPath, SecretText};
 use serde_json::{Map, Value};
 
 use crate::{
-    AgentVersion, ApiUrl, Duty, Mode, Offering, Site,
+    AgentVersion, ApiUrl, Duty, Group, Mode, Offering, Part, Runtime, Site,
     api_url::{is_inside_cluster, web_url},
 };
 
@@ -34,6 +34,7 @@ pub struct ValidOffering {
     spec: Offering,
     path: FieldPath,
     uuid: String,
+    runtime: Runtime,
     pub(crate) connection: Connection,
     pub(crate) settings: Map<String, Value>,
     pub(crate) withheld: BTreeSet<Duty>,
@@ -76,8 +77,8 @@ pub struct Claim {
     pub uuid: String,
     /// The duty.
     pub duty: Duty,
-    /// The mode that has it here.
-    pub mode: Mode,
+    /// The pods that have it here.
+    pub part: Part,
     /// The offering's name here.
     pub offering: String,
 }
@@ -106,7 +107,7 @@ impl ValidSite {
         }
     }
 
-    /// The version of the agent that the configuration is for.
+    /// The version of the agent that the configuration is for. Where groups differ, ask [`Self::of_group`]'s.
     pub fn version(&self) -> AgentVersion {
         self.version
     }
@@ -130,10 +131,32 @@ impl ValidSite {
             .filter(move |offering| offering.is_served_by(mode))
     }
 
-    /// Whether an offering that `mode` serves has a backend whose commands need root.
-    pub fn needs_root(&self, mode: Mode) -> bool {
-        self.offerings(mode)
-            .any(|offering| offering.spec.backend.run_as_root == Some(true))
+    /// The pods that have work: of each mode, those of each group with an offering that it serves.
+    pub fn parts(&self) -> BTreeSet<Part> {
+        self.offerings.iter().flat_map(ValidOffering::parts).collect()
+    }
+
+    /// What the pods of `part` run; none when no offering wants them.
+    pub fn runtime(&self, part: &Part) -> Option<&Runtime> {
+        let mut offerings = self.offerings(part.mode);
+        let offering = offerings.find(|offering| offering.runtime.group == part.group)?;
+        Some(&offering.runtime)
+    }
+
+    /// The site as the pods of one group know it: with the offerings of that group, and its agent's version.
+    pub fn of_group(&self, group: &Group) -> Cow<'_, Self> {
+        let is_its = |offering: &&ValidOffering| offering.runtime.group == *group;
+        let version = self.offerings.iter().find(is_its).map(|its| its.runtime.version);
+        let version = version.unwrap_or(self.version);
+        if version == self.version && self.offerings.iter().all(|offering| is_its(&offering)) {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            site: self.site.clone(),
+            version,
+            shared: self.shared.clone(),
+            offerings: self.offerings.iter().filter(is_its).cloned().collect(),
+        })
     }
 
     /// Every duty of every offering.
@@ -170,6 +193,7 @@ impl ValidOffering {
         spec: Offering,
         path: FieldPath,
         uuid: String,
+        runtime: Runtime,
         connection: Connection,
         settings: Map<String, Value>,
     ) -> Self {
@@ -177,6 +201,7 @@ impl ValidOffering {
             spec,
             path,
             uuid,
+            runtime,
             connection,
             settings,
             withheld: BTreeSet::new(),
@@ -203,9 +228,23 @@ impl ValidOffering {
         Mode::ALL.into_iter().filter(|mode| self.is_served_by(*mode))
     }
 
+    /// What its pods run.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The pods that serve it.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        self.modes().map(|mode| Part {
+            mode,
+            group: self.runtime.group.clone(),
+        })
+    }
+
     /// Its duties.
     pub fn claims(&self) -> impl Iterator<Item = Claim> {
-        crate::claims::claims(&self.spec, &self.connection.url, &self.uuid).into_iter()
+        let group = &self.runtime.group;
+        crate::claims::claims(&self.spec, group, &self.connection.url, &self.uuid).into_iter()
     }
 
     pub(crate) fn path(&self) -> &FieldPath {

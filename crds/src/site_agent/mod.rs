@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Waldur site agents of one site. For each mode that the offerings need, one Deployment runs upstream's agent with
-/// a configuration that holds this mode's offerings only.
+/// a configuration that holds this mode's offerings only; offerings of another image or user have one of their own.
 #[derive(Clone, Debug, PartialEq, CustomResource, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "reeve.dev",
@@ -58,11 +58,11 @@ pub struct SiteAgentSpec {
     /// What the agents do and for which offerings.
     #[serde(flatten)]
     pub site: Site,
-    /// Image with the agent. Upstream's holds no SLURM or MOAB commands: a site that needs them builds its own.
-    /// Default: `opennode/waldur-site-agent:1.0.7`.
+    /// Image with the agent; an offering can name another one. Upstream's holds no SLURM or MOAB commands: a site that
+    /// needs them builds its own. Default: `opennode/waldur-site-agent:1.0.7`.
     #[serde(default = "upstream_image")]
     pub image: Image,
-    /// Version of the agent in the image, such as `1.0.7` or `1.0.8rc12`: what a configuration may say depends on
+    /// Version of the agent in this image, such as `1.0.7` or `1.0.8rc12`: what a configuration may say depends on
     /// it. Default: what the image's tag begins with; a tag that names none counts as 1.0.7.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(

@@ -1,7 +1,7 @@
 //! What the operator tells about a `SiteAgent`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use reeve_site_agent::Mode;
+use reeve_site_agent::{Group, Mode, Part};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +18,11 @@ pub struct SiteAgentStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The modes that the offerings need, and how they are.
+    /// The modes that the offerings need, and how they are: one entry for each pod group of a mode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "group"]))]
     pub modes: Vec<ModeStatus>,
-    /// How many of the modes are ready, of how many: `2/3`.
+    /// How many of the modes are ready, of how many: `2/3`. Each pod group of a mode counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8))]
     pub ready_modes: Option<String>,
@@ -35,9 +35,9 @@ pub struct SiteAgentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub claims: Option<Vec<ClaimStatus>>,
-    /// What was last found out about each mode before it starts, or on request.
+    /// What was last found out about each mode before it starts, or on request: one entry for each of its pod groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mode"]))]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mode", "group"]))]
     pub preflight: Vec<PreflightStatus>,
     /// The value of the annotation `reeve.dev/diagnose` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +55,10 @@ pub struct SiteAgentStatus {
 pub struct ModeStatus {
     /// The mode.
     pub name: Mode,
+    /// The pod group: the offerings of one image and one user. Default: `default`, those without an image of their own
+    /// and without root.
+    #[serde(default)]
+    pub group: Group,
     /// Digest of the configuration that its pods are to run with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -79,6 +83,16 @@ pub struct ModeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+}
+
+impl ModeStatus {
+    /// The pods that it speaks of.
+    pub fn part(&self) -> Part {
+        Part {
+            mode: self.name,
+            group: self.group.clone(),
+        }
+    }
 }
 
 /// Who holds a mode's Lease.
@@ -146,15 +160,15 @@ pub struct ClaimStatus {
     /// UUID of the offering, 32 lower-case hexadecimal digits.
     #[schemars(length(max = 32))]
     pub uuid: String,
-    /// The mode that has its orders.
+    /// The pods that have its orders: `<mode>`, or `<mode>-<group>` for a pod group that is not the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orders: Option<Mode>,
-    /// The mode that has its members.
+    pub orders: Option<Part>,
+    /// The pods that have its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub membership: Option<Mode>,
-    /// The mode that reports its usage.
+    pub membership: Option<Part>,
+    /// The pods that report its usage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report: Option<Mode>,
+    pub report: Option<Part>,
 }
 
 /// Which modes serve an offering.
@@ -167,4 +181,7 @@ pub struct OfferingStatus {
     /// The modes that serve it.
     #[schemars(length(max = 4))]
     pub modes: Vec<Mode>,
+    /// The pod group that serves it in each of them.
+    #[serde(default)]
+    pub group: Group,
 }

@@ -131,7 +131,7 @@ fn an_agent_whose_backend_needs_root_is_root_without_capabilities_and_nobody_els
     let slurm = json!({"type": "slurm", "orders": "slurm", "reporting": "slurm"});
     let built = build(&json!({"offerings": [offering("a", moab, "deposit"), offering("b", slurm, "cpu")]}));
 
-    let pod = body(&built, ChildKind::Deployment, "site-orders")["spec"]["template"]["spec"].clone();
+    let pod = body(&built, ChildKind::Deployment, "site-orders-root")["spec"]["template"]["spec"].clone();
     let agent = &pod["containers"][0]["securityContext"];
     assert_eq!(
         (&agent["runAsUser"], &agent["runAsNonRoot"]),
@@ -142,8 +142,10 @@ fn an_agent_whose_backend_needs_root_is_root_without_capabilities_and_nobody_els
     assert_eq!(pod["securityContext"]["runAsNonRoot"], json!(true));
     assert_eq!(pod["initContainers"][0]["securityContext"].get("runAsUser"), None);
 
-    let other = body(&built, ChildKind::Deployment, "site-reports")["spec"]["template"]["spec"].clone();
-    assert_eq!(other["containers"][0]["securityContext"].get("runAsUser"), None);
+    for name in ["site-orders", "site-reports"] {
+        let other = body(&built, ChildKind::Deployment, name)["spec"]["template"]["spec"].clone();
+        assert_eq!(other["containers"][0]["securityContext"].get("runAsUser"), None);
+    }
 }
 
 #[test]

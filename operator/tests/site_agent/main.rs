@@ -5,6 +5,7 @@ mod alive;
 mod children;
 mod conclusions;
 mod fixture;
+mod groups;
 mod mistakes;
 mod passes;
 mod pod_monitor;

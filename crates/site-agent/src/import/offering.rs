@@ -63,6 +63,8 @@ pub(super) fn read(
             uuid: uuid?.value,
             waldur: None,
             backend: backend?,
+            image: None,
+            agent_version: None,
             events,
             settings: serde_json::Map::new(),
             secret_settings: Vec::new(),

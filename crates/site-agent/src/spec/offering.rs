@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_api_types::{SecretKeyReference, schema};
+use reeve_api_types::{Image, SecretKeyReference, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +34,11 @@ use super::{Component, PLAIN_TEXT, Waldur, rule_at};
         "usernameReconciliation needs backend.membership: name the plugin, or remove it",
     ),
     rule_at(
+        ".agentVersion",
+        "!has(self.agentVersion) || has(self.image)",
+        "agentVersion tells which agent the offering's own image has: set image too, or spec.agentVersion instead",
+    ),
+    rule_at(
         ".components",
         "!((has(self.backend.orders) && self.backend.orders == 'moab') || \
            (has(self.backend.membership) && self.backend.membership == 'moab') || \
@@ -57,6 +62,18 @@ pub struct Offering {
     pub waldur: Option<Waldur>,
     /// The plugins that serve it.
     pub backend: Backend,
+    /// Image with the agent for this offering. Offerings of one image and one user (`backend.runAsRoot`) form a pod
+    /// group: they are served by the same pods, and by no others. Default: `spec.image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+    /// Version of the agent in `image`, where the tag does not begin with it. The same for all offerings of an image.
+    /// Default: what the tag begins with; a tag that names none counts as 1.0.7.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 5, max = 32),
+        regex(pattern = r"^[0-9]+\.[0-9]+\.[0-9]+(-?rc\.?[0-9]+)?$")
+    )]
+    pub agent_version: Option<String>,
     /// Whether Waldur's events are listened to instead of polling.
     #[serde(default)]
     pub events: Events,
@@ -127,8 +144,8 @@ pub struct Backend {
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"))]
     pub usernames: String,
     /// Whether the agent runs as root, because the backend's commands ask for that: user 0 without any capability, in
-    /// each mode that serves this offering, for all offerings of that mode. Has to be said, true or false, for the
-    /// plugin `moab`, whose commands need root as upstream documents them. Default: false, user 1000.
+    /// pods that serve only offerings that say so too. Has to be said, true or false, for the plugin `moab`, whose
+    /// commands need root as upstream documents them. Default: false, user 1000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as_root: Option<bool>,
 }

@@ -3,6 +3,7 @@
 
 mod backends;
 mod component;
+mod images;
 mod moab;
 mod offering;
 mod settings;
@@ -17,12 +18,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use reeve_api_types::{Content, FieldPath, Problem, Reason, SecretText, Source};
 
 use crate::{
-    AgentVersion, Site,
+    Agent, AgentVersion, Site,
     valid::{ValidOffering, ValidSite},
 };
 
 /// What the rules need besides the field they look at, and the problems found so far.
 pub(crate) struct Check<'a> {
+    /// That of the offering that is looked at.
     version: AgentVersion,
     content: &'a dyn Content,
     problems: Vec<Problem>,
@@ -64,33 +66,36 @@ impl Check<'_> {
     }
 }
 
-/// Checks `site` for agents of `version`; `content` answers for what it refers to, `root` is the path of the spec.
+/// Checks `site` for the agents that it names, else for `agent`; `content` answers for what it refers to, `root` is the
+/// path of the spec.
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the fields. Problems that can heal from outside (a Secret that does not
 /// exist yet) are among them: see [`Reason::can_heal`].
-pub fn validate(
+pub fn validate<'a>(
     site: &Site,
-    version: AgentVersion,
+    agent: impl Into<Agent<'a>>,
     content: &dyn Content,
     root: &FieldPath,
 ) -> Result<ValidSite, Vec<Problem>> {
+    let agent = agent.into();
     let mut check = Check {
-        version,
+        version: agent.version,
         content,
         problems: Vec::new(),
         seen: BTreeSet::new(),
     };
-    let shared = shared::check(&mut check, site, root);
+    let runtimes = images::check(&mut check, site, agent, root);
+    let shared = shared::check(&mut check, site, &runtimes, root);
     let mut offerings = Vec::with_capacity(site.offerings.len());
-    for (index, offering) in site.offerings.iter().enumerate() {
+    for (index, offering) in site.offerings.iter().zip(&runtimes).enumerate() {
         let path = root.field("offerings").index(index);
         offerings.extend(offering::check(&mut check, site, offering, root, &path));
     }
     refuse_duplicates(&mut check, site, &offerings, root);
     waldur::refuse_mixed_bundles(&mut check, site, root);
     if check.problems.is_empty() {
-        Ok(ValidSite::new(site, version, shared, offerings))
+        Ok(ValidSite::new(site, agent.version, shared, offerings))
     } else {
         Err(check.problems)
     }

@@ -4,7 +4,7 @@ use reeve_api_types::{FieldPath, Reason};
 
 use super::{Check, backends, component, moab, settings, slurm, waldur};
 use crate::{
-    Backend, Duty, Mode, Offering, Site,
+    Backend, Duty, Mode, Offering, Runtime, Site,
     plugins::{self, Role},
     valid::ValidOffering,
 };
@@ -12,10 +12,11 @@ use crate::{
 pub(super) fn check(
     check: &mut Check<'_>,
     site: &Site,
-    offering: &Offering,
+    (offering, runtime): (&Offering, &Runtime),
     root: &FieldPath,
     path: &FieldPath,
 ) -> Option<ValidOffering> {
+    check.version = runtime.version;
     if offering.name.trim().is_empty() {
         check.refuse(path.field("name"), Reason::Required, "give the offering a name");
     }
@@ -43,6 +44,7 @@ pub(super) fn check(
         offering.clone(),
         path.clone(),
         uuid?,
+        runtime.clone(),
         connection?,
         merged,
     ))

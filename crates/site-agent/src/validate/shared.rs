@@ -3,12 +3,13 @@
 use reeve_api_types::{Duration, FieldPath, Reason, SecretText};
 
 use super::Check;
-use crate::{LogShipping, Site, api_url::web_url, valid::Shared};
+use crate::{AgentVersion, LogShipping, Offering, Runtime, Site, api_url::web_url, valid::Shared};
 
 const MINUTE: u128 = 60_000;
 const DAY: u128 = 24 * 60 * MINUTE;
 
-pub(super) fn check(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Shared {
+/// `runtimes` are those of the offerings, in their order.
+pub(super) fn check(check: &mut Check<'_>, site: &Site, runtimes: &[Runtime], root: &FieldPath) -> Shared {
     timezone(check, site, root);
     intervals(check, site, root);
     if !(1..=12).contains(&site.reporting_periods) {
@@ -18,7 +19,7 @@ pub(super) fn check(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Sha
             "write 1 to 12 periods",
         );
     }
-    api_keys(check, site, root);
+    api_keys(check, site, runtimes, root);
     if let Some(shipping) = &site.log_shipping {
         log_shipping(check, shipping, &root.field("logShipping"));
     }
@@ -40,7 +41,7 @@ pub(super) fn check(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Sha
         );
     }
     Shared {
-        proxy: proxy(check, site, root),
+        proxy: proxy(check, site, runtimes, root),
         sentry_dsn: sentry(check, site, root),
     }
 }
@@ -80,17 +81,44 @@ fn intervals(check: &mut Check<'_>, site: &Site, root: &FieldPath) {
     interval("reconciliation", &site.intervals.reconciliation, true);
 }
 
-fn api_keys(check: &mut Check<'_>, site: &Site, root: &FieldPath) {
+fn api_keys(check: &mut Check<'_>, site: &Site, runtimes: &[Runtime], root: &FieldPath) {
     let Some(days) = site.api_key_final_report_days else {
         return;
     };
     let path = root.field("apiKeyFinalReportDays");
+    let reports = |offering: &Offering| offering.backend.reporting.is_some();
+    let none_reports = !site.offerings.iter().any(reports);
+    let concerned = |offering: &Offering| none_reports || reports(offering);
     if days > 28 {
         check.refuse(path, Reason::OutOfRange, "write 0 to 28 days");
-    } else if !check.version.has_sound_transport() {
-        let message = format!("agent {} ignores this; remove it or use 1.0.8", check.version);
+    } else if let Some((offering, version)) = outdated(site, runtimes, concerned) {
+        let message = if all_alike(runtimes) {
+            format!("agent {version} ignores this; remove it or use 1.0.8")
+        } else {
+            format!(
+                "agent {version} of offering {:?} ignores this; use 1.0.8 there too, or move the offering to an object of \
+                 its own",
+                offering.name
+            )
+        };
         check.refuse(path, Reason::NoEffect, message);
     }
+}
+
+/// The first of such offerings whose agent is from before transport was put right.
+fn outdated<'a>(
+    site: &'a Site,
+    runtimes: &[Runtime],
+    is_such: impl Fn(&Offering) -> bool,
+) -> Option<(&'a Offering, AgentVersion)> {
+    let mut offerings = site.offerings.iter().zip(runtimes);
+    let (offering, runtime) =
+        offerings.find(|(offering, runtime)| is_such(offering) && !runtime.version.has_sound_transport())?;
+    Some((offering, runtime.version))
+}
+
+fn all_alike(runtimes: &[Runtime]) -> bool {
+    runtimes.windows(2).all(|pair| pair[0].version == pair[1].version)
 }
 
 fn log_shipping(check: &mut Check<'_>, shipping: &LogShipping, path: &FieldPath) {
@@ -112,15 +140,14 @@ fn log_shipping(check: &mut Check<'_>, shipping: &LogShipping, path: &FieldPath)
 }
 
 /// Upstream 1.0.7 takes any text as proxy, and uses it in the polling modes only.
-fn proxy(check: &mut Check<'_>, site: &Site, root: &FieldPath) -> Option<SecretText> {
+fn proxy(check: &mut Check<'_>, site: &Site, runtimes: &[Runtime], root: &FieldPath) -> Option<SecretText> {
     let reference = site.global_proxy_ref.as_ref()?;
     let path = root.field("globalProxyRef");
-    if !check.version.has_sound_transport()
-        && let Some(offering) = site.offerings.iter().find(|offering| offering.events.enabled)
-    {
+    if let Some((offering, version)) = outdated(site, runtimes, |offering| offering.events.enabled) {
         let message = format!(
-            "the events mode of agent {} ignores the proxy, and offering {:?} has events; use agent 1.0.8, or polling",
-            check.version, offering.name
+            "the events mode of agent {version} ignores the proxy, and offering {:?} has events; use agent 1.0.8, or \
+             polling",
+            offering.name
         );
         check.refuse(path.clone(), Reason::NoEffect, message);
     }

@@ -315,6 +315,18 @@ fn what_breaks_a_rule_is_named_with_its_field_and_remedy() {
             "spec.image",
             "tag or digest",
         ),
+        (
+            "/offerings/0/image",
+            json!({"repository": "x"}),
+            "spec.offerings[0].image",
+            "tag or digest",
+        ),
+        (
+            "/offerings/0/agentVersion",
+            json!("1.0.8"),
+            "spec.offerings[0].agentVersion",
+            "set image too",
+        ),
     ];
     refuses(&cases.map(|(pointer, value, path, words)| (pointer, value, path, Reason::Conflict, words)));
 }
@@ -324,6 +336,7 @@ fn the_examples_are_taken() {
     for example in [
         include_str!("../../../../examples/site-agent/20-siteagent.yaml"),
         include_str!("../../../../examples/site-agent-moab/20-siteagent.yaml"),
+        include_str!("../../../../examples/site-agent-mixed/20-siteagent.yaml"),
     ] {
         let object: Value = serde_saphyr::from_str(example).expect("YAML");
         assert_eq!(offline().problems(&object, None), []);

@@ -20,7 +20,7 @@ fn sharing(name: &str) -> Value {
 }
 
 /// The Deployments of an object, by name.
-async fn deployments(lab: &Lab, object: &str) -> Vec<String> {
+pub(crate) async fn deployments(lab: &Lab, object: &str) -> Vec<String> {
     let of_object = ListParams::default().labels(&format!("app.kubernetes.io/instance={object}"));
     let found = lab.api::<Deployment>().list_metadata(&of_object).await;
     let found = found.expect("it can be listed").items;
@@ -30,7 +30,7 @@ async fn deployments(lab: &Lab, object: &str) -> Vec<String> {
     living.map(ResourceExt::name_any).collect()
 }
 
-async fn serves(lab: &Lab, object: &str) {
+pub(crate) async fn serves(lab: &Lab, object: &str) {
     until("it is ready", SOON * 2, async || {
         lab.run_pods().await;
         lab.status(object).await.reason() == "Succeeded"
@@ -40,7 +40,7 @@ async fn serves(lab: &Lab, object: &str) {
 }
 
 /// Sets or takes off what keeps the pods of an object in the API.
-async fn hold_pods(lab: &Lab, object: &str, held: bool) {
+pub(crate) async fn hold_pods(lab: &Lab, object: &str, held: bool) {
     let of_object = ListParams::default().labels(&format!("app.kubernetes.io/instance={object}"));
     let pods = lab.api::<Pod>();
     let finalizers = if held { vec![HOLD] } else { Vec::new() };
@@ -52,7 +52,7 @@ async fn hold_pods(lab: &Lab, object: &str, held: bool) {
 }
 
 /// Writes the holder of a Lease, as a supervisor that renews it, or releases it.
-async fn lease(lab: &Lab, name: &str, holder: Option<&str>) {
+pub(crate) async fn lease(lab: &Lab, name: &str, holder: Option<&str>) {
     let renewed = holder.map(|_| format!("{:.6}", Timestamp::now()));
     let spec = json!({"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 300});
     let patch = Patch::Merge(json!({"spec": spec}));
@@ -196,7 +196,7 @@ pub(crate) async fn an_offering_that_turns_to_events_is_held_back_until_its_poll
     let status = lab.status("site").await;
     assert_eq!(status.reason(), "HandingOver", "{status:?}");
     assert!(
-        status.message().contains("pods of mode orders"),
+        status.message().contains("the pods of orders have not ended yet"),
         "{}",
         status.message()
     );

@@ -4,6 +4,7 @@
 mod burst;
 mod children;
 mod claims;
+mod groups;
 mod leadership;
 mod mistakes;
 mod monitors;
@@ -71,6 +72,10 @@ fn main() -> ExitCode {
             of_two_created_at_once_one_serves_and_an_operator_killed_in_between_changes_nothing,
             an_offering_that_turns_to_events_is_held_back_until_its_polling_agent_has_let_go,
             two_objects_exchange_their_offerings_without_ever_serving_one_twice,
+        }
+        groups {
+            offerings_of_another_image_and_user_have_pods_of_their_own_and_only_those_are_root,
+            an_offering_that_becomes_roots_is_served_by_root_only_when_its_former_pods_are_gone,
         }
         preflight {
             a_first_start_waits_for_its_jobs_which_go_once_the_deployments_are_there,

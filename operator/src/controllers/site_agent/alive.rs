@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use reeve_crds::names;
-use reeve_site_agent::Mode;
+use reeve_site_agent::Part;
 
 use crate::engine::{Condition, LeaseState};
 
@@ -61,19 +61,19 @@ fn of_events(lease: &LeaseState) -> Option<Word> {
 }
 
 /// What keeps an agent that runs from working: reason and sentence.
-pub(super) fn trouble(mode: Mode, lease: &LeaseState) -> Option<(&'static str, String)> {
+pub(super) fn trouble(part: &Part, lease: &LeaseState) -> Option<(&'static str, String)> {
     let word = [of_waldur(lease), of_events(lease)]
         .into_iter()
         .flatten()
         .find(|word| word.trouble().is_some())?;
-    Some((word.trouble()?, format!("{mode}: {}", word.message)))
+    Some((word.trouble()?, format!("{part}: {}", word.message)))
 }
 
 /// The conditions that the holders of these Leases amount to. One that no supervisor speaks of is absent.
-pub(super) fn conditions(leases: &[(Mode, &LeaseState)]) -> Vec<Condition> {
-    let words = |read: fn(&LeaseState) -> Option<Word>| -> Vec<(Mode, Word)> {
-        let word = |(mode, lease): &(Mode, &LeaseState)| Some((*mode, read(lease)?));
-        leases.iter().filter_map(word).collect()
+pub(super) fn conditions(leases: &[(&Part, &LeaseState)]) -> Vec<Condition> {
+    let words = |read: fn(&LeaseState) -> Option<Word>| {
+        let word = |(part, lease): &(&Part, &LeaseState)| Some((part.to_string(), read(lease)?));
+        leases.iter().filter_map(word).collect::<Vec<_>>()
     };
     [
         condition(
@@ -92,7 +92,7 @@ pub(super) fn conditions(leases: &[(Mode, &LeaseState)]) -> Vec<Condition> {
     .collect()
 }
 
-fn condition(type_: &'static str, well: &str, words: &[(Mode, Word)]) -> Option<Condition> {
+fn condition(type_: &'static str, well: &str, words: &[(String, Word)]) -> Option<Condition> {
     if words.is_empty() {
         return None;
     }
@@ -112,15 +112,15 @@ fn condition(type_: &'static str, well: &str, words: &[(Mode, Word)]) -> Option<
 }
 
 /// Each sentence once, with the modes that it is said of.
-fn sentences<'a>(words: impl Iterator<Item = &'a (Mode, Word)>) -> String {
+fn sentences<'a>(words: impl Iterator<Item = &'a (String, Word)>) -> String {
     let mut modes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (mode, word) in words {
+    for (part, word) in words {
         let message = if word.message.is_empty() {
             "nobody has looked yet"
         } else {
             &word.message
         };
-        modes.entry(message).or_default().push(mode.slug());
+        modes.entry(message).or_default().push(part);
     }
     let sentence = |(message, modes): (&str, Vec<&str>)| format!("{}: {message}", modes.join(", "));
     modes.into_iter().map(sentence).collect::<Vec<_>>().join("; ")

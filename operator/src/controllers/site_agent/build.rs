@@ -12,7 +12,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 use reeve_crds::{OfferingStatus, names};
-use reeve_site_agent::Mode;
+use reeve_site_agent::{Part, ValidSite};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -45,11 +45,11 @@ pub struct Outline {
     pub pod_monitor: Option<String>,
 }
 
-/// What `conclude` needs to know of a mode.
+/// What `conclude` needs to know of the pods of a mode and group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeOutline {
-    /// The mode.
-    pub mode: Mode,
+    /// The mode and the group.
+    pub part: Part,
     /// Name of its Deployment.
     pub deployment: String,
     /// Name of its Lease.
@@ -144,6 +144,7 @@ pub(super) fn build(
     let offerings = valid.site.all_offerings().iter().map(|offering| OfferingStatus {
         name: offering.spec().name.clone(),
         modes: offering.modes().collect(),
+        group: offering.runtime().group.clone(),
     });
     let offerings = offerings.collect();
     let outline = Outline {
@@ -167,24 +168,20 @@ struct ModeContext<'a> {
 }
 
 impl ModeContext<'_> {
-    /// The Lease, the configuration and the Deployment of one mode.
+    /// The Lease, the configuration and the Deployment of one group of a mode.
     fn build(&self, mode: &ValidMode, children: &mut Children) -> ModeOutline {
-        let slug = mode.mode.slug();
-        let name = self.owner.child_name(&[slug]);
+        let component = &mode.part.to_string();
+        let name = self.owner.child_name(&[component]);
         children.apply(&Lease {
-            metadata: self.owner.meta(&name, slug),
+            metadata: self.owner.meta(&name, component),
             ..Lease::default()
         });
-        let data = configuration(
-            &self.valid.site,
-            self.valid.slurm.as_ref(),
-            mode.mode,
-            mode.log_level,
-        );
+        let site = self.valid.site.of_group(&mode.part.group);
+        let data = configuration(&site, self.valid.slurm.as_ref(), mode.part.mode, mode.log_level);
         let config_hash = digest(&data);
-        let config = self.owner.child_name(&[slug, &config_hash]);
+        let config = self.owner.child_name(&[component, &config_hash]);
         let outline = ModeOutline {
-            mode: mode.mode,
+            part: mode.part.clone(),
             lease: name.clone(),
             deployment: name,
             config_hash,
@@ -195,28 +192,39 @@ impl ModeContext<'_> {
             },
             standbys: self.valid.standbys,
         };
-        if let Some(budget) = self.valid.standbys.budget(self.owner, &outline.deployment, slug) {
+        let budget = self
+            .valid
+            .standbys
+            .budget(self.owner, &outline.deployment, component);
+        if let Some(budget) = budget {
             children.apply(&budget);
         }
-        if !self.gates.holds(mode.mode) {
-            children.apply(&config_secret(self.owner, slug, &config, data));
-            children.apply(&self.deployment(mode, &outline, &config));
+        if !self.gates.holds(&mode.part) {
+            children.apply(&config_secret(self.owner, component, &config, data));
+            children.apply(&self.deployment(mode, &site, &outline, &config));
         }
         outline
     }
 
-    fn deployment(&self, mode: &ValidMode, outline: &ModeOutline, config: &str) -> Deployment {
-        let slug = mode.mode.slug();
-        let mut metadata = self.owner.meta(&outline.deployment, slug);
-        let mut labels = self.owner.labels(slug);
-        if let Some(tag) = &self.valid.image.tag {
+    fn deployment(
+        &self,
+        mode: &ValidMode,
+        site: &ValidSite,
+        outline: &ModeOutline,
+        config: &str,
+    ) -> Deployment {
+        let component = &mode.part.to_string();
+        let mut metadata = self.owner.meta(&outline.deployment, component);
+        let mut labels = self.owner.labels(component);
+        if let Some(tag) = &self.valid.image_of(mode).tag {
             let tag = (names::LABEL_VERSION.to_owned(), label_value(tag));
             labels.extend([tag.clone()]);
             metadata.labels.get_or_insert_default().extend([tag]);
         }
-        let selector = self.owner.selector(slug);
+        let selector = self.owner.selector(component);
         let pod = PodContext {
             valid: self.valid,
+            site,
             mode,
             settings: self.settings,
             config,
@@ -230,7 +238,7 @@ impl ModeContext<'_> {
         let image = self.live.image_for(&outline.deployment, &template_hash);
         let template = pod.template(image.unwrap_or(&self.settings.agents_image));
         let mut annotations = BTreeMap::from([(names::ANNOTATION_TEMPLATE_HASH.to_owned(), template_hash)]);
-        let passed = self.gates.passed(mode.mode);
+        let passed = self.gates.passed(&mode.part);
         annotations.extend(passed.map(|hash| (names::ANNOTATION_PREFLIGHT_HASH.to_owned(), hash.to_owned())));
         metadata.annotations = Some(annotations);
         Deployment {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::coordination::v1::Lease;
 use reeve_api_types::{FieldPath, Problem, Reason};
 use reeve_crds::{ClaimStatus, SiteAgent, SiteAgentStatus};
-use reeve_site_agent::{AgentVersion, Claim, Duty, Mode};
+use reeve_site_agent::{Agent, AgentVersion, Claim, Duty, Part};
 
 use super::validate::ValidSiteAgent;
 use crate::engine::{Bid, Children, Holdings, Owner, Restriction};
@@ -36,7 +36,7 @@ impl From<&Claim> for DutyOf {
 pub(super) fn bids(object: &SiteAgent) -> Vec<Bid<DutyOf>> {
     let bid = |claim: &Claim| Bid {
         claim: DutyOf::from(claim),
-        part: claim.mode.slug().to_owned(),
+        part: claim.part.to_string(),
         what: format!("{} of offering {:?}", claim.duty, claim.offering),
     };
     claims(object).iter().map(bid).collect()
@@ -45,17 +45,21 @@ pub(super) fn bids(object: &SiteAgent) -> Vec<Bid<DutyOf>> {
 fn claims(object: &SiteAgent) -> Vec<Claim> {
     let spec = &object.spec;
     let version = AgentVersion::of_image(spec.agent_version.as_deref(), spec.image.tag.as_deref());
-    version.map_or_else(|_| Vec::new(), |version| spec.site.claims(version))
+    let claims = |version| {
+        let image = Some(&spec.image);
+        spec.site.claims(Agent { image, version })
+    };
+    version.map_or_else(|_| Vec::new(), claims)
 }
 
 /// `status.claims`.
 pub(super) fn held(status: &SiteAgentStatus) -> Option<Holdings<DutyOf>> {
     let of_offering = |claim: &ClaimStatus| {
-        let duties = Duty::ALL.map(|duty| (duty, *slot(&mut claim.clone(), duty)));
+        let duties = Duty::ALL.map(|duty| (duty, slot(&mut claim.clone(), duty).take()));
         let (url, uuid) = (claim.url.clone(), claim.uuid.clone());
-        duties.into_iter().filter_map(move |(duty, mode)| {
+        duties.into_iter().filter_map(move |(duty, part)| {
             let (url, uuid) = (url.clone(), uuid.clone());
-            Some((DutyOf { url, uuid, duty }, mode?.slug().to_owned()))
+            Some((DutyOf { url, uuid, duty }, part?.to_string()))
         })
     };
     Some(status.claims.as_ref()?.iter().flat_map(of_offering).collect())
@@ -72,12 +76,12 @@ pub(super) fn set_held(status: &mut SiteAgentStatus, held: &Holdings<DutyOf>) {
             membership: None,
             report: None,
         });
-        *slot(claim, *duty) = Mode::ALL.into_iter().find(|mode| mode.slug() == part);
+        *slot(claim, *duty) = part.parse().ok();
     }
     status.claims = Some(offerings.into_values().collect());
 }
 
-fn slot(claim: &mut ClaimStatus, duty: Duty) -> &mut Option<Mode> {
+fn slot(claim: &mut ClaimStatus, duty: Duty) -> &mut Option<Part> {
     match duty {
         Duty::Orders => &mut claim.orders,
         Duty::Membership => &mut claim.membership,
@@ -93,31 +97,29 @@ pub(super) fn restrict(valid: &mut ValidSiteAgent, to: &Restriction<DutyOf>) {
     valid
         .site
         .withhold(|claim| to.withheld.contains(&DutyOf::from(claim)));
-    let serving: Vec<_> = valid.site.modes().collect();
-    valid.modes.retain(|mode| serving.contains(&mode.mode));
-    let releasing = Mode::ALL
-        .into_iter()
-        .filter(|mode| to.releasing.contains(mode.slug()));
-    valid.releasing = releasing.collect();
-    let of_part = |part: &String| Mode::ALL.into_iter().find(|mode| mode.slug() == part);
+    let serving = valid.site.parts();
+    valid.modes.retain(|mode| serving.contains(&mode.part));
+    let part = |text: &String| text.parse::<Part>().ok();
+    valid.releasing = to.releasing.iter().filter_map(part).collect();
     let moving = to.moving.iter();
-    let moving = moving.filter_map(|(from, to)| Some((of_part(from)?, of_part(to)?)));
+    let moving = moving.filter_map(|(from, to)| Some((part(from)?, part(to)?)));
     valid.moving = moving.collect();
 }
 
-/// The Leases of modes that serve nothing any more while their pods end: a supervisor says by its Lease that its agent
+/// The Leases of pods that serve nothing any more while they end: a supervisor says by its Lease that its agent
 /// is gone. Their names are for the pods' Role.
 pub(super) fn leases_of_releasing(
     owner: &Owner,
     valid: &ValidSiteAgent,
     children: &mut Children,
 ) -> Vec<String> {
-    let serves = |mode: &Mode| valid.modes.iter().any(|valid| valid.mode == *mode);
-    let leaving = valid.releasing.iter().filter(|mode| !serves(mode));
-    let keep = |mode: &Mode| {
-        let name = owner.child_name(&[mode.slug()]);
+    let serves = |part: &Part| valid.modes.iter().any(|valid| valid.part == *part);
+    let leaving = valid.releasing.iter().filter(|part| !serves(part));
+    let keep = |part: &Part| {
+        let component = part.to_string();
+        let name = owner.child_name(&[&component]);
         children.apply(&Lease {
-            metadata: owner.meta(&name, mode.slug()),
+            metadata: owner.meta(&name, &component),
             ..Lease::default()
         });
         name

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use reeve_crds::{ModeState, ModeStatus, SiteAgentStatus, names};
-use reeve_site_agent::Mode;
+use reeve_site_agent::Part;
 
 use super::{
     alive,
@@ -27,7 +27,7 @@ pub(super) fn conclude(
         .map(|mode| ModeView::of(mode, observed))
         .collect();
     let findings = Findings::of(&outline.preflight, observed, before);
-    let well = |mode: &&ModeView<'_>| findings.lets(mode.outline.mode) && mode.trouble().is_none();
+    let well = |mode: &&ModeView<'_>| findings.lets(&mode.outline.part) && mode.trouble().is_none();
     let ready = modes.iter().filter(well).count();
     let mut conditions = vec![available(outline, &modes)];
     conditions.extend(findings.condition());
@@ -66,7 +66,7 @@ pub(super) fn conclude(
 
 fn verdict(outline: &Outline, modes: &[ModeView<'_>], findings: &Findings<'_>) -> Verdict {
     let count = modes.len();
-    let running = modes.iter().filter(|mode| findings.lets(mode.outline.mode));
+    let running = modes.iter().filter(|mode| findings.lets(&mode.outline.part));
     let troubles = running.filter_map(ModeView::trouble);
     let troubles: Vec<_> = troubles
         .chain(findings.obstacles().into_iter().map(Trouble::from))
@@ -80,7 +80,7 @@ fn verdict(outline: &Outline, modes: &[ModeView<'_>], findings: &Findings<'_>) -
                 message,
             }
         } else {
-            let modes: Vec<_> = outline.modes.iter().map(|mode| mode.mode.slug()).collect();
+            let modes: Vec<_> = outline.modes.iter().map(|mode| mode.part.to_string()).collect();
             let standbys: i32 = outline.modes.iter().map(|mode| mode.standbys.count()).sum();
             let ready = match standbys {
                 0 => String::new(),
@@ -129,7 +129,7 @@ fn available(outline: &Outline, modes: &[ModeView<'_>]) -> Condition {
     let missing: Vec<_> = modes
         .iter()
         .filter(|mode| !mode.serves())
-        .map(|mode| mode.outline.mode.slug())
+        .map(|mode| mode.outline.part.to_string())
         .collect();
     if missing.is_empty() {
         let message = "every mode has a running agent";
@@ -235,7 +235,7 @@ impl<'a> ModeView<'a> {
 
     /// Why the mode is not as wanted.
     fn trouble(&self) -> Option<Trouble> {
-        let mode = self.outline.mode;
+        let mode = &self.outline.part;
         let Some(deployment) = self.deployment else {
             let message = format!("{mode}: the Deployment is being made");
             return Some(Trouble::passing(names::REASON_PROGRESSING, message));
@@ -267,9 +267,9 @@ impl<'a> ModeView<'a> {
     }
 
     /// The mode and its Lease, while the Lease is held by an agent that is wanted.
-    fn holding(&self) -> Option<(Mode, &'a LeaseState)> {
+    fn holding(&self) -> Option<(&'a Part, &'a LeaseState)> {
         let held = self.outline.desired > 0 && self.holder().is_some();
-        held.then_some((self.outline.mode, self.lease?))
+        held.then_some((&self.outline.part, self.lease?))
     }
 
     /// The agent runs, but it cannot do its duty.
@@ -282,7 +282,7 @@ impl<'a> ModeView<'a> {
     /// A pod is ready once it works. While none is and the Lease has a holder, that is a pod about to be seen as ready,
     /// or one that is gone and that the present one has to wait for.
     fn incomplete(&self, deployment: &DeploymentState) -> Trouble {
-        let (mode, lease) = (self.outline.mode, &self.outline.lease);
+        let (mode, lease) = (&self.outline.part, &self.outline.lease);
         let (ready, desired) = (deployment.ready, deployment.desired);
         let count = format!("{mode}: {ready} of {desired} pods ready");
         if let Some(missing) = self.missing_standby(deployment) {
@@ -302,7 +302,7 @@ impl<'a> ModeView<'a> {
     /// The agent runs and all pods are of the newest template, but one that is to stand by is not ready: not as the
     /// spec says, though nobody has to wait for the agent.
     fn missing_standby(&self, deployment: &DeploymentState) -> Option<Trouble> {
-        let (mode, standbys) = (self.outline.mode, self.outline.standbys.count());
+        let (mode, standbys) = (&self.outline.part, self.outline.standbys.count());
         let rolled_out = deployment.observed_generation >= deployment.generation
             && deployment.updated == deployment.replicas
             && deployment.replicas <= deployment.desired;
@@ -324,7 +324,7 @@ impl<'a> ModeView<'a> {
     }
 
     fn agent_trouble(&self) -> Option<Trouble> {
-        let mode = self.outline.mode;
+        let mode = &self.outline.part;
         let word = self.message();
         let (waits, reason, message) = match self.state() {
             Some(ModeState::Running) => return None,
@@ -349,7 +349,8 @@ impl<'a> ModeView<'a> {
         let held = self.holder().is_some();
         let before = failover::mode_of(before, self.outline);
         ModeStatus {
-            name: self.outline.mode,
+            name: self.outline.part.mode,
+            group: self.outline.part.group.clone(),
             config_hash: Some(self.outline.config_hash.clone()),
             desired: self.outline.desired,
             ready: self.deployment.map_or(0, |deployment| deployment.ready),

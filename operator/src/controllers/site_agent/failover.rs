@@ -14,6 +14,9 @@ use crate::engine::{
 /// Of the changes that one look finds, no more are counted: whoever holds the pods' token can write any number.
 const MOST_COUNTED: i32 = 100;
 
+/// What a pod's name has of its Deployment's: Kubernetes cuts it, and puts five characters of its own behind.
+const LONGEST_PREFIX: usize = 58;
+
 /// The pod that holds a Lease and its uid. The supervisor writes `<pod name>_<pod uid>`.
 pub(super) fn holder(lease: &LeaseState) -> Option<(&str, &str)> {
     let holder = lease.holder.as_deref()?;
@@ -66,7 +69,8 @@ pub(super) fn mode_of<'a>(
     before: Option<&'a SiteAgentStatus>,
     outline: &ModeOutline,
 ) -> Option<&'a ModeStatus> {
-    before?.modes.iter().find(|mode| mode.name == outline.mode)
+    let mut modes = before?.modes.iter();
+    modes.find(|mode| mode.part() == outline.part)
 }
 
 /// How often the Lease changed hands since. The first holder took it from nobody, and a Lease that was made anew counts
@@ -92,9 +96,9 @@ fn news(mode: &ModeOutline, before: Option<&Leader>, pod: &str, changes: i32) ->
     };
     News {
         reason: names::REASON_FAILED_OVER,
-        note: format!("{}: pod {pod} has taken over{from}{times}", mode.mode),
+        note: format!("{}: pod {pod} has taken over{from}{times}", mode.part),
         count: Count {
-            mode: mode.mode.slug(),
+            mode: mode.part.mode.slug(),
             times: changes.unsigned_abs().into(),
         },
     }
@@ -103,9 +107,12 @@ fn news(mode: &ModeOutline, before: Option<&Leader>, pod: &str, changes: i32) ->
 /// The later leader has the higher number, so marks need not be taken off again. Whoever holds the pods' token can name
 /// any pod in the Lease: only one of this Deployment is marked.
 fn mark(mode: &ModeOutline, pod: &str, uid: &str, transitions: i32) -> Option<PodMark> {
+    let prefix = format!("{}-", mode.deployment);
+    let prefix = prefix.get(..LONGEST_PREFIX).unwrap_or(&prefix);
+    // A ReplicaSet's digits and the pod's own: what has more parts is of another group.
     let ours = pod
-        .strip_prefix(&mode.deployment)
-        .is_some_and(|rest| rest.starts_with('-'))
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.matches('-').count() < 2)
         && pod
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');

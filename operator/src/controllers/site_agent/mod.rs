@@ -1,4 +1,5 @@
-//! `SiteAgent`: for each mode that the offerings need, one Deployment of upstream's agent under the supervisor.
+//! `SiteAgent`: for each mode that the offerings need, one Deployment of upstream's agent under the supervisor for each
+//! pod group, which is the offerings of one image and one user.
 
 mod alive;
 mod build;
@@ -88,7 +89,7 @@ impl Kind for SiteAgents {
     }
 
     fn configurations(outline: &Outline) -> BTreeMap<String, String> {
-        let of_mode = |mode: &ModeOutline| (mode.mode.slug().to_owned(), mode.config_hash.clone());
+        let of_mode = |mode: &ModeOutline| (mode.part.to_string(), mode.config_hash.clone());
         outline.modes.iter().map(of_mode).collect()
     }
 

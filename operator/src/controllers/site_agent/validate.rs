@@ -1,13 +1,13 @@
 //! Step 2: the domain's rules (in `reeve-site-agent`) and those of the pods that run it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{core::v1::PodTemplateSpec, networking::v1::NetworkPolicyEgressRule};
 use reeve_api_types::{
     Content, ContentUse, FieldPath, Image, LocalReference, Problem, Reason, SecretKeyReference,
 };
 use reeve_crds::{PodMonitoring, Preflight, SiteAgent, SiteAgentSpec, Slurm};
-use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
+use reeve_site_agent::{Agent, AgentVersion, LogLevel, Mode, Part, Runtime, ValidSite};
 
 use super::{
     egress, network::Network, overrides, pod::SLURM_CONF, pod_monitor, standbys::Standbys, typed::read,
@@ -29,10 +29,10 @@ pub struct ValidSiteAgent {
     pub(super) monitoring: Option<PodMonitoring>,
     pub(super) slurm: Option<Slurm>,
     pub(super) insecure: Vec<String>,
-    /// Modes whose pods have yet to end.
-    pub(super) releasing: BTreeSet<Mode>,
-    /// Modes between which a duty moves: from, to.
-    pub(super) moving: Vec<(Mode, Mode)>,
+    /// Parts whose pods have yet to end.
+    pub(super) releasing: BTreeSet<Part>,
+    /// Parts between which a duty moves: from, to.
+    pub(super) moving: Vec<(Part, Part)>,
     pub(super) preflight: Preflight,
     /// The site and the modes before others' duties were taken out.
     pub(super) unrestricted: Option<(ValidSite, Vec<ValidMode>)>,
@@ -56,13 +56,28 @@ impl ValidSiteAgent {
     }
 }
 
-/// What differs between the pods of the modes.
+impl ValidSiteAgent {
+    /// The image of these pods.
+    pub(super) fn image_of<'a>(&'a self, mode: &'a ValidMode) -> &'a Image {
+        mode.runtime.image.as_ref().unwrap_or(&self.image)
+    }
+}
+
+/// What differs between the pods of the modes, and between those of a mode's groups.
 #[derive(Clone, Debug)]
 pub(super) struct ValidMode {
-    pub(super) mode: Mode,
+    pub(super) part: Part,
+    pub(super) runtime: Runtime,
     pub(super) log_level: Option<LogLevel>,
     pub(super) resources: k8s_openapi::api::core::v1::ResourceRequirements,
     pub(super) overrides: Option<PodTemplateSpec>,
+}
+
+/// What the spec says of a mode's pods, whatever their group.
+struct ModePods {
+    log_level: Option<LogLevel>,
+    resources: k8s_openapi::api::core::v1::ResourceRequirements,
+    overrides: Option<PodTemplateSpec>,
 }
 
 /// Everything that the object refers to, with the field that does.
@@ -130,10 +145,12 @@ pub(super) fn validate(
     }
     let used: Option<Vec<_>> = site.as_ref().map(|site| site.modes().collect());
     problems.extend(overrides::levels::problems(spec, used.as_deref(), root));
-    let modes: Vec<_> = Mode::ALL
-        .into_iter()
-        .filter_map(|mode| keep(valid_mode(spec, mode, root), &mut problems))
-        .collect();
+    problems.extend(overrides::levels::hidden_images(spec, root));
+    let mut pods = BTreeMap::new();
+    for mode in Mode::ALL {
+        let its = keep(mode_pods(spec, mode, root), &mut problems);
+        pods.extend(its.map(|its| (mode, its)));
+    }
     match site {
         Some(site) if problems.is_empty() => {
             let insecure = site
@@ -141,17 +158,13 @@ pub(super) fn validate(
                 .into_iter()
                 .map(|i| format!("{}: {}", i.path, i.message))
                 .collect();
-            let modes = modes
-                .into_iter()
-                .filter(|valid| site.modes().any(|mode| mode == valid.mode))
-                .collect();
             Ok(ValidSiteAgent {
+                modes: valid_modes(&site, &pods),
                 site,
                 image: spec.image.clone(),
                 pull_secrets: spec.image_pull_secrets.clone(),
                 stopped: spec.stopped,
                 standbys,
-                modes,
                 overrides,
                 service_account: spec.service_account_name.clone(),
                 network,
@@ -186,7 +199,11 @@ fn site(
             )]
         },
     )?;
-    reeve_site_agent::validate(&spec.site, version, content, root)
+    let agent = Agent {
+        image: Some(&spec.image),
+        version,
+    };
+    reeve_site_agent::validate(&spec.site, agent, content, root)
 }
 
 /// What the pods mount must exist, or they hang in `ContainerCreating` without a word in status.
@@ -210,15 +227,34 @@ fn template(
         .transpose()
 }
 
-fn valid_mode(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<ValidMode, Vec<Problem>> {
+fn mode_pods(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<ModePods, Vec<Problem>> {
     let settings = spec.modes.get(mode);
     let path = root.field("modes").field(mode.slug()).field("podOverrides");
-    Ok(ValidMode {
-        mode,
+    Ok(ModePods {
         log_level: settings.log_level,
         resources: settings.resources.0.clone(),
         overrides: template(settings.pod_overrides.as_ref(), &path, spec.slurm.as_ref())?,
     })
+}
+
+/// The pods of each mode and group that have work.
+fn valid_modes(site: &ValidSite, pods: &BTreeMap<Mode, ModePods>) -> Vec<ValidMode> {
+    let valid = |part: Part| {
+        let runtime = site.runtime(&part)?.clone();
+        let ModePods {
+            log_level,
+            resources,
+            overrides,
+        } = pods.get(&part.mode)?;
+        Some(ValidMode {
+            part,
+            runtime,
+            log_level: *log_level,
+            resources: resources.clone(),
+            overrides: overrides.clone(),
+        })
+    };
+    site.parts().into_iter().filter_map(valid).collect()
 }
 
 fn network(spec: &SiteAgentSpec, path: &FieldPath) -> Result<Option<Network>, Vec<Problem>> {

@@ -93,10 +93,7 @@ impl<T> Standing<T> {
             let (list, by) = match cause {
                 Cause::Held(by) => (&mut taken, name(by)),
                 Cause::Leaving(by) => (&mut passing, format!("{} is giving it up", name(by))),
-                Cause::Moving(part) => (
-                    &mut passing,
-                    format!("the pods of mode {part} have not ended yet"),
-                ),
+                Cause::Moving(part) => (&mut passing, format!("the pods of {part} have not ended yet")),
                 Cause::Senior(by) => (
                     &mut passing,
                     format!("{}, which is older, is looked at first", name(by)),

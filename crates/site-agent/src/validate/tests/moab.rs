@@ -74,7 +74,13 @@ fn an_offering_of_moab_has_one_component_and_says_whether_its_commands_need_root
 fn only_modes_that_serve_an_offering_whose_commands_need_root_have_it() {
     let needs_root = |offering: &Value| {
         let valid = validated(&site_with(offering), "1.0.7").expect("valid");
-        Mode::ALL.map(|mode| valid.needs_root(mode))
+        let root: Vec<_> = valid
+            .parts()
+            .into_iter()
+            .filter(|part| valid.runtime(part).expect("one that has work").root)
+            .map(|part| part.mode)
+            .collect();
+        Mode::ALL.map(|mode| root.contains(&mode))
     };
     assert_eq!(needs_root(&json!({})), [false; 4]);
     assert_eq!(needs_root(&with("/backend/runAsRoot", json!(false))), [false; 4]);

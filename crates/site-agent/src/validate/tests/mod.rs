@@ -1,6 +1,7 @@
 //! Each rule of validation, by the one change that breaks it.
 
 mod backends;
+mod images;
 mod moab;
 mod offering;
 mod settings;

@@ -58,6 +58,36 @@ pub(in super::super) fn problems(
     problems
 }
 
+/// Overrides that give the agent's container an image, where offerings have images of their own: they would all get that
+/// one, since overrides are merged in last.
+pub(in super::super) fn hidden_images(spec: &SiteAgentSpec, root: &FieldPath) -> Vec<Problem> {
+    let offerings = &spec.site.offerings;
+    let Some(index) = offerings.iter().position(|offering| offering.image.is_some()) else {
+        return Vec::new();
+    };
+    let modes = Mode::ALL.map(|mode| {
+        let overrides = spec.modes.get(mode).pod_overrides.as_ref();
+        (overrides, root.field("modes").field(mode.slug()))
+    });
+    let levels = [(spec.pod_overrides.as_ref(), root.clone())]
+        .into_iter()
+        .chain(modes);
+    let hidden = levels.filter_map(|(overrides, path)| {
+        let level = Level::of(overrides);
+        let mut containers = level.spec()?.containers.iter();
+        let at = containers.position(|container| {
+            container.name == names::AGENT_CONTAINER && container.image.is_some()
+        })?;
+        let message = format!(
+            "would replace the image of offerings[{index}] too; remove it, and name images in spec.image and in the \
+             offerings"
+        );
+        let path = path.field("podOverrides").field("spec").field("containers").index(at);
+        Some(Problem::new(path.field("image"), Reason::Conflict, message))
+    });
+    hidden.collect()
+}
+
 /// What is wrong with a mode's resources, alone or with what the overrides make of them.
 fn sizes(wanted: &ResourceRequirements, levels: [&Level; 2], path: &FieldPath) -> Vec<Problem> {
     let alone = resources(wanted, path);

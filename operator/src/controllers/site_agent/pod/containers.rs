@@ -45,7 +45,7 @@ impl PodContext<'_> {
     }
 
     pub(super) fn agent(&self) -> Container {
-        let image = &self.valid.image;
+        let image = self.valid.image_of(self.mode);
         Container {
             name: names::AGENT_CONTAINER.to_owned(),
             image: Some(image.reference(self.settings.image_registry.as_deref())),
@@ -72,7 +72,7 @@ impl PodContext<'_> {
 
     /// Root on request, in this container alone, and even then without capabilities.
     fn agent_security(&self) -> SecurityContext {
-        let root = self.valid.site.needs_root(self.mode.mode);
+        let root = self.mode.runtime.root;
         SecurityContext {
             run_as_user: root.then_some(0),
             run_as_group: root.then_some(0),
@@ -129,7 +129,7 @@ impl PodContext<'_> {
             "--",
             COMMAND,
             "--mode",
-            self.mode.mode.argument(),
+            self.mode.part.mode.argument(),
             "--config-file",
             CONFIG_FILE,
         ]));
@@ -142,7 +142,7 @@ impl PodContext<'_> {
         let seconds = |duration: std::time::Duration| format!("{}s", duration.as_secs());
         let mut flags = words(&["--checks-file", CHECKS_FILE, "--check-period"]);
         flags.push(seconds(checks.check_period));
-        if self.mode.mode == Mode::Events {
+        if self.mode.part.mode == Mode::Events {
             flags.extend(["--events-timeout".to_owned(), seconds(checks.events_timeout)]);
         }
         flags
@@ -165,7 +165,7 @@ impl PodContext<'_> {
             }),
             ..EnvVar::default()
         });
-        let own = self.valid.site.environment(self.mode.mode).into_iter();
+        let own = self.site.environment(self.mode.part.mode).into_iter();
         let own = own.map(|(name, value)| EnvVar {
             name: name.to_owned(),
             value: Some(value),

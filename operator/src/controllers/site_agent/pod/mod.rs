@@ -36,6 +36,8 @@ const AGENT_USER: i64 = 1000;
 pub(super) struct PodContext<'a> {
     /// The spec.
     pub valid: &'a ValidSiteAgent,
+    /// The site as the group knows it.
+    pub site: &'a ValidSite,
     /// The mode's part of it.
     pub mode: &'a ValidMode,
     /// Settings of the operator.
@@ -123,7 +125,7 @@ impl PodContext<'_> {
             .into_iter()
             .rev()
             .find_map(|template| template.spec.as_ref()?.termination_grace_period_seconds)
-            .unwrap_or(default_grace(self.mode.mode))
+            .unwrap_or(default_grace(self.mode.part.mode))
     }
 
     fn spec(&self, supervisor: &str) -> PodSpec {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use reeve_checks::preflight::Report;
 use reeve_crds::{PreflightResult, PreflightStatus, SiteAgentStatus, names};
-use reeve_site_agent::Mode;
+use reeve_site_agent::Part;
 
 use super::{
     attempt, due,
@@ -68,8 +68,8 @@ pub(in super::super) struct Obstacle {
 #[derive(Debug)]
 pub(in super::super) struct Findings<'a> {
     outline: &'a Outline,
-    gates: BTreeMap<Mode, Finding>,
-    diagnoses: BTreeMap<Mode, Finding>,
+    gates: BTreeMap<Part, Finding>,
+    diagnoses: BTreeMap<Part, Finding>,
     before: Option<&'a SiteAgentStatus>,
 }
 
@@ -84,11 +84,11 @@ impl<'a> Findings<'a> {
         let (mut gates, mut diagnoses) = (BTreeMap::new(), BTreeMap::new());
         for mode in &outline.modes {
             if outline.gated {
-                gates.insert(mode.mode, look.gate(mode));
+                gates.insert(mode.part.clone(), look.gate(mode));
             }
             let request = outline.diagnose.as_ref();
-            if let Some(request) = request.filter(|request| request.means(mode.mode.slug())) {
-                diagnoses.insert(mode.mode, look.diagnosis(mode, &request.digest));
+            if let Some(request) = request.filter(|request| request.means(&mode.part)) {
+                diagnoses.insert(mode.part.clone(), look.diagnosis(mode, &request.digest));
             }
         }
         Self {
@@ -99,19 +99,16 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Whether the mode's Deployment is not held back.
-    pub(in super::super) fn lets(&self, mode: Mode) -> bool {
+    /// Whether the Deployment of these pods is not held back.
+    pub(in super::super) fn lets(&self, part: &Part) -> bool {
         self.gates
-            .get(&mode)
+            .get(part)
             .is_none_or(|finding| finding.result == PreflightResult::Passed)
     }
 
-    fn with(&self, result: PreflightResult) -> impl Iterator<Item = (Mode, &Finding)> {
-        let gates = self
-            .gates
-            .iter()
-            .filter(move |(_, finding)| finding.result == result);
-        gates.map(|(mode, finding)| (*mode, finding))
+    fn with(&self, result: PreflightResult) -> impl Iterator<Item = (&Part, &Finding)> {
+        let gates = self.gates.iter();
+        gates.filter(move |(_, finding)| finding.result == result)
     }
 
     /// What keeps modes from being as wanted: those that failed, and those of which nothing is known yet.
@@ -157,12 +154,12 @@ impl<'a> Findings<'a> {
         let status = |mode: &ModeOutline| {
             let before = self.before.into_iter().flat_map(|before| &before.preflight);
             let before = before.clone().find(|status| {
-                status.mode == mode.mode
+                status.part() == mode.part
                     && status.hash == mode.hash
                     && status.result != PreflightResult::Running
             });
-            let gate = self.gates.get(&mode.mode);
-            let fresh = self.diagnoses.get(&mode.mode).or_else(|| {
+            let gate = self.gates.get(&mode.part);
+            let fresh = self.diagnoses.get(&mode.part).or_else(|| {
                 // That it may start is known of a Job that may be gone: then what it said is.
                 gate.filter(|gate| gate.at.is_some() || gate.result != PreflightResult::Passed)
             });
@@ -171,7 +168,8 @@ impl<'a> Findings<'a> {
                     Some(before.clone())
                 }
                 (Some(finding), _) => Some(PreflightStatus {
-                    mode: mode.mode,
+                    mode: mode.part.mode,
+                    group: mode.part.group.clone(),
                     result: finding.result,
                     hash: mode.hash.clone(),
                     checked_at: finding.at.map(Time),
@@ -213,9 +211,10 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn gate(&self, mode: &ModeOutline) -> Finding {
+        let part = mode.part.to_string();
         let tries = self.observed.jobs().filter_map(|(name, job)| {
             let same = job.annotations.get(names::ANNOTATION_PREFLIGHT_HASH) == Some(&mode.hash);
-            let attempt = attempt(job).filter(|_| same && job.part == mode.mode.slug());
+            let attempt = attempt(job).filter(|_| same && job.part == part);
             attempt.map(|attempt| (attempt, name, job))
         });
         let newest = tries.max_by_key(|(attempt, ..)| *attempt);
@@ -233,9 +232,10 @@ impl Look<'_> {
     }
 
     fn diagnosis(&self, mode: &ModeOutline, request: &String) -> Finding {
+        let part = mode.part.to_string();
         let mut jobs = self.observed.jobs().filter(|(_, job)| {
             let its = job.annotations.get(names::ANNOTATION_PREFLIGHT_REQUEST);
-            attempt(job).is_none() && its == Some(request) && job.part == mode.mode.slug()
+            attempt(job).is_none() && its == Some(request) && job.part == part
         });
         match jobs.next() {
             Some((name, job)) => self.job(mode, name, job),
@@ -276,7 +276,7 @@ impl Look<'_> {
         }
         if end.reason == DEADLINE {
             let before = self.before.into_iter().flat_map(|before| &before.preflight);
-            let mut before = before.filter(|status| status.mode == mode.mode && status.hash == mode.hash);
+            let mut before = before.filter(|status| status.part() == mode.part && status.hash == mode.hash);
             let last = before.find_map(|status| status.message.as_deref());
             let last = last
                 .map(|last| format!("; last seen: {last}"))
@@ -330,12 +330,12 @@ fn words_of(end: &ContainerEnd) -> String {
 }
 
 /// Each sentence once, with the modes that it is said of.
-fn sentences<'f>(findings: impl Iterator<Item = (Mode, &'f Finding)>) -> Option<String> {
-    let mut modes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (mode, finding) in findings {
-        modes.entry(sentence(finding)).or_default().push(mode.slug());
+fn sentences<'f>(findings: impl Iterator<Item = (&'f Part, &'f Finding)>) -> Option<String> {
+    let mut modes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (part, finding) in findings {
+        modes.entry(sentence(finding)).or_default().push(part.to_string());
     }
-    let sentence = |(sentence, modes): (&String, &Vec<&str>)| format!("{}: {sentence}", modes.join(", "));
+    let sentence = |(sentence, modes): (&String, &Vec<String>)| format!("{}: {sentence}", modes.join(", "));
     let text = modes.iter().map(sentence).collect::<Vec<_>>().join("; ");
     (!text.is_empty()).then_some(text)
 }

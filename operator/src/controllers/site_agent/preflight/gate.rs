@@ -1,9 +1,12 @@
 //! Which Deployments are held back, and which Jobs are wanted for that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use reeve_crds::names;
-use reeve_site_agent::Mode;
+use reeve_site_agent::{Group, Part, ValidSite};
 
 use super::{
     super::validate::{ValidMode, ValidSiteAgent},
@@ -27,8 +30,8 @@ pub(in super::super) struct Outline {
 /// What `conclude` needs to know of a mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ModeOutline {
-    /// The mode.
-    pub mode: Mode,
+    /// The mode and the group.
+    pub part: Part,
     /// Name of its Deployment.
     pub deployment: String,
     /// Digest of what is looked at.
@@ -54,7 +57,8 @@ pub(in super::super) struct Gates<'a> {
     account: &'a str,
     seen: Option<&'a Seen>,
     outline: Outline,
-    steps: BTreeMap<Mode, Step>,
+    sites: BTreeMap<Group, Cow<'a, ValidSite>>,
+    steps: BTreeMap<Part, Step>,
 }
 
 impl<'a> Gates<'a> {
@@ -79,52 +83,62 @@ impl<'a> Gates<'a> {
                 gated: valid.preflight.enabled && !valid.stopped && active.is_some(),
                 diagnose: active.and_then(|seen| seen.diagnose.clone()),
             },
+            sites: BTreeMap::new(),
             steps: BTreeMap::new(),
         };
+        for group in valid.whole().modes.iter().map(|mode| &mode.part.group) {
+            let site = || valid.whole().site.of_group(group);
+            gates.sites.entry(group.clone()).or_insert_with(site);
+        }
         for mode in valid.whole().modes {
             let outline = ModeOutline {
-                mode: mode.mode,
-                deployment: owner.child_name(&[mode.mode.slug()]),
+                part: mode.part.clone(),
+                deployment: owner.child_name(&[&mode.part.to_string()]),
                 hash: gates.context(mode).hash(),
             };
             let step = match seen.filter(|_| gates.outline.gated) {
                 Some(seen) => step(seen, &outline),
                 None => Step::Open { job: None },
             };
-            gates.steps.insert(mode.mode, step);
+            gates.steps.insert(mode.part.clone(), step);
             gates.outline.modes.push(outline);
         }
         gates
     }
 
-    fn context(&self, mode: &'a ValidMode) -> JobContext<'a> {
+    fn context<'s>(&'s self, mode: &'s ValidMode) -> JobContext<'s> {
+        let site = self.sites.get(&mode.part.group);
         JobContext {
             owner: self.owner,
             valid: self.valid,
-            site: self.valid.whole().site,
+            site: site.map_or(self.valid.whole().site, |site| &**site),
             mode,
             settings: self.settings,
             account: self.account,
         }
     }
 
-    fn is_closed(&self, mode: Mode) -> bool {
-        matches!(
-            self.steps.get(&mode),
-            Some(Step::Held { .. } | Step::Start { .. })
-        )
+    fn is_closed(&self, part: &Part) -> bool {
+        matches!(self.steps.get(part), Some(Step::Held { .. } | Step::Start { .. }))
     }
 
-    /// Whether the mode's Deployment is held back: its own preflight has not passed, or that of a mode to which a duty
-    /// moves from it, which nobody would do meanwhile.
-    pub(in super::super) fn holds(&self, mode: Mode) -> bool {
-        let moves = |(from, to): &(Mode, Mode)| *from == mode && self.is_closed(*to);
-        self.is_closed(mode) || self.valid.moving.iter().any(moves)
+    /// Whether the Deployment of these pods is held back: their own preflight has not passed, or that of those to which a
+    /// duty moves from them, which nobody would do meanwhile.
+    pub(in super::super) fn holds(&self, part: &Part) -> bool {
+        let moves = |(from, to): &(Part, Part)| from == part && self.is_closed(to);
+        self.is_closed(part) || self.valid.moving.iter().any(moves)
     }
 
-    /// What the mode's Deployment says that its pods have passed with.
-    pub(in super::super) fn passed(&self, mode: Mode) -> Option<&str> {
-        let outline = self.outline.modes.iter().find(|outline| outline.mode == mode)?;
+    /// All whose Deployments are held back.
+    fn held(&self) -> BTreeSet<&Part> {
+        let leaving = self.valid.moving.iter().map(|(from, _)| from);
+        let parts = self.steps.keys().chain(leaving);
+        parts.filter(|part| self.holds(part)).collect()
+    }
+
+    /// What the Deployment of these pods says that they have passed with.
+    pub(in super::super) fn passed(&self, part: &Part) -> Option<&str> {
+        let outline = self.outline.modes.iter().find(|outline| outline.part == *part)?;
         let hash = Some(outline.hash.as_str());
         match self.seen {
             // Nobody looks now; what was found of the same before stays true.
@@ -139,10 +153,11 @@ impl<'a> Gates<'a> {
     /// Accounts, besides the one that the spec says, that pods of held Deployments run as.
     pub(in super::super) fn other_accounts(&self) -> BTreeSet<&str> {
         let deployments = self.seen.into_iter().flat_map(|seen| &seen.deployments);
-        let held = deployments.filter(|(name, _)| {
-            let mut modes = Mode::ALL.into_iter().filter(|mode| self.holds(*mode));
-            modes.any(|mode| self.owner.child_name(&[mode.slug()]) == **name)
-        });
+        let held = self.held().into_iter();
+        let held: BTreeSet<_> = held
+            .map(|part| self.owner.child_name(&[&part.to_string()]))
+            .collect();
+        let held = deployments.filter(|(name, _)| held.contains(*name));
         held.filter_map(|(_, deployment)| deployment.account.as_deref())
             .filter(|account| *account != self.account)
             .collect()
@@ -150,8 +165,8 @@ impl<'a> Gates<'a> {
 
     /// The Jobs that are wanted, with what they mount, and what is held back. The other children are there by now.
     pub(in super::super) fn build(self, children: &mut Children) -> Outline {
-        for mode in Mode::ALL.into_iter().filter(|mode| self.holds(*mode)) {
-            let name = self.owner.child_name(&[mode.slug()]);
+        for part in self.held() {
+            let name = self.owner.child_name(&[&part.to_string()]);
             children.keep(ChildKey::new(ChildKind::PodDisruptionBudget, &name));
             children.keep(ChildKey::new(ChildKind::Deployment, name));
         }
@@ -168,15 +183,15 @@ impl<'a> Gates<'a> {
     }
 
     fn gate_job(&self, context: &JobContext<'_>, outline: &ModeOutline, children: &mut Children) {
-        let start = match self.steps.get(&outline.mode) {
+        let start = match self.steps.get(&outline.part) {
             Some(Step::Start { attempt }) => *attempt,
             Some(Step::Held { job } | Step::Open { job: Some(job) }) => {
-                return self.keep(outline.mode, job, children);
+                return self.keep(&outline.part, job, children);
             }
             Some(Step::Open { job: None }) | None => return,
         };
         let attempt = start.to_string();
-        let job = name(self.owner, outline.mode, ["preflight", &outline.hash, &attempt]);
+        let job = name(self.owner, &outline.part, ["preflight", &outline.hash, &attempt]);
         let mut annotations = vec![
             (names::ANNOTATION_PREFLIGHT_HASH, outline.hash.as_str()),
             (names::ANNOTATION_PREFLIGHT_ATTEMPT, &attempt),
@@ -188,12 +203,12 @@ impl<'a> Gates<'a> {
 
     fn diagnose_job(&self, context: &JobContext<'_>, outline: &ModeOutline, children: &mut Children) {
         let request = self.outline.diagnose.as_ref();
-        let Some(request) = request.filter(|request| request.means(outline.mode.slug())) else {
+        let Some(request) = request.filter(|request| request.means(&outline.part)) else {
             return;
         };
-        let job = name(self.owner, outline.mode, ["diagnose", &request.digest, ""]);
+        let job = name(self.owner, &outline.part, ["diagnose", &request.digest, ""]);
         if self.seen.is_some_and(|seen| seen.jobs.contains_key(&job)) {
-            return self.keep(outline.mode, &job, children);
+            return self.keep(&outline.part, &job, children);
         }
         let annotations = [
             (names::ANNOTATION_PREFLIGHT_HASH, outline.hash.as_str()),
@@ -203,14 +218,14 @@ impl<'a> Gates<'a> {
     }
 
     /// A Job is never applied twice: what it looks at cannot be changed. While it runs, what it mounts stays.
-    fn keep(&self, mode: Mode, job: &str, children: &mut Children) {
+    fn keep(&self, part: &Part, job: &str, children: &mut Children) {
         children.keep(ChildKey::new(ChildKind::Job, job));
         let seen = self.seen.and_then(|seen| seen.jobs.get(job));
         if let Some(config) = seen
             .filter(|job| job.stage == Stage::Running)
             .and_then(|job| job.config.as_deref())
         {
-            let secret = self.owner.child_name(&[mode.slug(), config]);
+            let secret = self.owner.child_name(&[&part.to_string(), config]);
             let key = ChildKey::new(ChildKind::Secret, secret);
             if !children.wants(&key) {
                 children.keep(key);
@@ -235,8 +250,9 @@ fn step(seen: &Seen, mode: &ModeOutline) -> Step {
     if deployment.and_then(|deployment| deployment.passed.as_deref()) == Some(mode.hash.as_str()) {
         return Step::Open { job: None };
     }
+    let part = mode.part.to_string();
     let tries = seen.jobs.iter().filter_map(|(name, job)| {
-        let same = job.part == mode.mode.slug() && job.hash == mode.hash;
+        let same = job.part == part && job.hash == mode.hash;
         job.attempt.filter(|_| same).map(|attempt| (attempt, name, job))
     });
     let Some((attempt, name, job)) = tries.max_by_key(|(attempt, ..)| *attempt) else {

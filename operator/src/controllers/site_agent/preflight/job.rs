@@ -10,7 +10,7 @@ use k8s_openapi::{
     },
 };
 use reeve_crds::names;
-use reeve_site_agent::{CHECKS_FILE, CONFIG_FILE, LogLevel, Mode, ValidSite};
+use reeve_site_agent::{CHECKS_FILE, CONFIG_FILE, LogLevel, Part, ValidSite};
 
 use super::{
     super::{
@@ -34,7 +34,7 @@ pub(super) struct JobContext<'a> {
     pub owner: &'a Owner,
     /// The spec.
     pub valid: &'a ValidSiteAgent,
-    /// The site with the duties that others still have: they are to come.
+    /// The site as the group knows it, with the duties that others still have: they are to come.
     pub site: &'a ValidSite,
     /// The mode's part of the spec.
     pub mode: &'a ValidMode,
@@ -47,21 +47,21 @@ pub(super) struct JobContext<'a> {
 impl JobContext<'_> {
     /// The configuration that is looked at, and its digest.
     pub(super) fn configuration(&self) -> (String, Secret) {
-        let slug = self.mode.mode.slug();
+        let component = &self.mode.part.to_string();
         let data = configuration(
             self.site,
             self.valid.slurm.as_ref(),
-            self.mode.mode,
+            self.mode.part.mode,
             self.mode.log_level,
         );
         let hash = digest(&data);
-        let name = self.owner.child_name(&[slug, &hash]);
-        (hash, config_secret(self.owner, slug, &name, data))
+        let name = self.owner.child_name(&[component, &hash]);
+        (hash, config_secret(self.owner, component, &name, data))
     }
 
     /// The Job `name`, with these annotations, that mounts the Secret `config`.
     pub(super) fn job(&self, name: &str, annotations: &[(&str, &str)], config: &str) -> Job {
-        let mut metadata = self.owner.meta(name, self.mode.mode.slug());
+        let mut metadata = self.owner.meta(name, &self.mode.part.to_string());
         let annotations = annotations
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -85,7 +85,7 @@ impl JobContext<'_> {
         let mut data = configuration(
             self.site,
             self.valid.slurm.as_ref(),
-            self.mode.mode,
+            self.mode.part.mode,
             Some(LogLevel::Info),
         );
         data.remove(CHECKS_KEY);
@@ -127,6 +127,7 @@ impl JobContext<'_> {
     fn template(&self, supervisor: &str, config: &str) -> PodTemplateSpec {
         let pod = PodContext {
             valid: self.valid,
+            site: self.site,
             mode: self.mode,
             settings: self.settings,
             config,
@@ -188,7 +189,7 @@ impl JobContext<'_> {
             &limit,
         ];
         let mut command = words.map(str::to_owned).to_vec();
-        if let Some(diagnostics) = self.site.diagnostics(self.mode.mode) {
+        if let Some(diagnostics) = self.site.diagnostics(self.mode.part.mode) {
             command.extend(["--", diagnostics, "-c", CONFIG_FILE].map(str::to_owned));
         }
         command
@@ -221,10 +222,11 @@ fn is_theirs(key: &str) -> bool {
     !key.starts_with(names::PREFIX) && !key.starts_with("app.kubernetes.io/")
 }
 
-/// The name of a mode's Job. `suffixes` tell it from others.
-pub(super) fn name(owner: &Owner, mode: Mode, suffixes: [&str; 3]) -> String {
+/// The name of a Job of these pods. `suffixes` tell it from others.
+pub(super) fn name(owner: &Owner, part: &Part, suffixes: [&str; 3]) -> String {
     let [kind, what, attempt] = suffixes;
-    let suffixes = [mode.slug(), kind, what, attempt];
+    let part = &part.to_string();
+    let suffixes = [part, kind, what, attempt];
     let suffixes: Vec<_> = suffixes.into_iter().filter(|suffix| !suffix.is_empty()).collect();
     owner.child_name(&suffixes)
 }

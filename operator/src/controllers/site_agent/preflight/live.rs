@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use reeve_crds::{SiteAgent, names};
+use reeve_site_agent::Part;
 
 use super::{
     super::build::{LiveSupervisors, short_digest},
@@ -51,7 +52,7 @@ pub(super) struct SeenDeployment {
 /// A Job.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SeenJob {
-    /// The mode.
+    /// The mode and the group.
     pub part: String,
     /// What it looks at.
     pub hash: String,
@@ -79,15 +80,15 @@ pub(super) enum Stage {
     },
 }
 
-/// A request to diagnose: `<token>` or `<token>/<mode>`.
+/// A request to diagnose: `<token>`, `<token>/<mode>` or `<token>/<mode>-<group>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) struct Request {
     /// The annotation's value.
     pub text: String,
     /// Digest of it, for names.
     pub digest: String,
-    /// The only mode that is meant; all when none.
-    pub mode: Option<String>,
+    /// The only pods that are meant, those of a mode or of a group of it; all when none.
+    pub only: Option<String>,
 }
 
 impl Request {
@@ -101,13 +102,13 @@ impl Request {
         is_new.then(|| Self {
             text: text.clone(),
             digest: short_digest(text),
-            mode: text.rsplit_once('/').map(|(_, mode)| mode.to_owned()),
+            only: text.rsplit_once('/').map(|(_, only)| only.to_owned()),
         })
     }
 
-    /// Whether the mode with this slug is meant.
-    pub(super) fn means(&self, slug: &str) -> bool {
-        self.mode.as_deref().is_none_or(|mode| mode == slug)
+    /// Whether these pods are meant.
+    pub(super) fn means(&self, part: &Part) -> bool {
+        self.only.as_deref().is_none_or(|only| part.is_meant_by(only))
     }
 }
 
