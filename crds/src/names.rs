@@ -80,6 +80,9 @@ table! {
     ANNOTATION_REFUSED_TEMPLATE = "reeve.dev/refused-template";
     /// On a Deployment with standbys: why that was, in the supervisor's words.
     ANNOTATION_REFUSED_BECAUSE = "reeve.dev/refused-because";
+    /// On a Deployment with standbys: in which term of the Lease that was seen, `<holder>/<transitions>/<restarts>`. A pod
+    /// that is gone is not judged again when its template is tried again.
+    ANNOTATION_REFUSED_TERM = "reeve.dev/refused-term";
     /// On a Deployment with standbys: digests of the duties that its pods have, by which an earlier template with duties
     /// that are now others' is told.
     ANNOTATION_DUTIES = "reeve.dev/duties";

@@ -77,6 +77,8 @@ pub struct DeploymentState {
     pub refused_template: Option<String>,
     /// Annotation `reeve.dev/refused-because`.
     pub refused_because: Option<String>,
+    /// Annotation `reeve.dev/refused-term`.
+    pub refused_term: Option<String>,
 }
 
 impl DeploymentState {

@@ -69,6 +69,7 @@ fn deployment(built: &Built<Outline>, template: Option<&str>) -> DeploymentState
         healthy_template: said(names::ANNOTATION_HEALTHY_TEMPLATE),
         refused_template: said(names::ANNOTATION_REFUSED_TEMPLATE),
         refused_because: said(names::ANNOTATION_REFUSED_BECAUSE),
+        refused_term: said(names::ANNOTATION_REFUSED_TERM),
         service_account: Some("site".into()),
         ..DeploymentState::default()
     }
@@ -260,7 +261,7 @@ fn it_stays_put_back_and_is_counted_once_whoever_looks() {
     let back = world(deployment(&built, None), lease(FORMER_POD, "Running", 0), &sets);
     let object = site(&new, Some(first.status));
     let again = build_with(&new, &live(&object, &back, minute(60)), &settings());
-    assert_eq!(of_orders(&again), of_orders(&built), "nothing to write");
+    assert!(of_orders(&again) == of_orders(&built), "nothing to write");
     let second = conclude(&object, &again, &back);
     assert_eq!(
         (second.verdict.reason(), second.follow_up.counts.len()),
@@ -312,6 +313,46 @@ fn another_template_or_another_request_to_reconcile_is_another_try() {
 }
 
 #[test]
+fn a_pod_that_was_judged_and_is_gone_does_not_spoil_the_next_try() {
+    let new = image("1.0.7");
+    let (fails, built) = failed(&image("1.0.6"), &new);
+    let mut asked = object(&new);
+    asked
+        .annotations_mut()
+        .insert(names::ANNOTATION_RECONCILE.into(), "again".into());
+    let lease_of = |observed: &Observed| observed.lease(ORDERS).cloned().expect("a Lease");
+    // Put back, and nobody has taken the Lease of the pod that failed.
+    let kept = replica_set(&built, 3);
+    let back = world(deployment(&built, None), lease_of(&fails), &[(FORMER, &kept)]);
+    let rolled = build_with(&new, &live(&asked, &back, minute(2)), &settings());
+    assert_eq!(of_orders(&rolled).0, None);
+    let sets = (kept, replica_set(&rolled, 4));
+    let sets = [(FORMER, &sets.0), (NEW, &sets.1)];
+    let look = |lease: LeaseState| {
+        let observed = world(deployment(&rolled, None), lease, &sets);
+        build_with(&new, &live(&asked, &observed, minute(60)), &settings())
+    };
+    assert_eq!(of_orders(&look(lease_of(&fails))).0, None, "it is gone");
+    assert_eq!(
+        of_orders(&look(lease(NEW_POD, "BackOff", 10))).0.as_deref(),
+        Some(FORMER),
+        "it is still there and goes on like this"
+    );
+    let next = LeaseState {
+        transitions: 3,
+        ..lease(NEW_POD, "BackOff", 5)
+    };
+    assert_eq!(of_orders(&look(next)).0.as_deref(), Some(FORMER));
+    let runs = look(lease(NEW_POD, "Running", 5));
+    let said = annotations(&runs);
+    assert!(!said.contains_key(names::ANNOTATION_REFUSED_TERM), "{said:?}");
+    assert_eq!(
+        said.get(names::ANNOTATION_HEALTHY_TEMPLATE),
+        said.get(names::ANNOTATION_TEMPLATE_HASH)
+    );
+}
+
+#[test]
 fn an_offering_that_was_added_can_be_put_back_but_not_one_that_was_removed() {
     let (one, two) = (spec(&json!({})), with_another_offering());
     let (_, built) = failed(&one, &two);
@@ -339,7 +380,20 @@ fn a_first_template_has_nothing_to_go_back_to_and_says_so() {
         &[(NEW, &set)],
     );
     let built = build_with(&spec, &live(&object(&spec), &fails, minute(1)), &settings());
-    assert_eq!(of_orders(&built), of_orders(&first), "nothing changes");
+    assert!(of_orders(&built) == of_orders(&first), "nothing changes");
+    let more = world(
+        deployment(&built, None),
+        lease(NEW_POD, "BackOff", 6),
+        &[(NEW, &set)],
+    );
+    let (then, now) = (
+        live(&object(&spec), &fails, minute(1)),
+        live(&object(&spec), &more, minute(1)),
+    );
+    assert!(
+        digest(&then) == digest(&now),
+        "one exit more is no reason to build anew"
+    );
     let conclusion = conclude(&site(&spec, None), &built, &fails);
     let message = conclusion.verdict.message();
     assert!(

@@ -47,6 +47,9 @@ async fn pods(lab: &Lab, tag: &str) -> Vec<Pod> {
 
 /// The pod takes the mode's Lease, and its supervisor says this of its agent.
 async fn lead(lab: &Lab, pod: &Pod, state: &str, exits: u32) {
+    let leases = lab.api::<Lease>();
+    let before = leases.get("site-orders").await.expect("it exists").spec;
+    let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or_default();
     let message = "the command exited with code 3; starts again in 15.2 s";
     let lease = json!({
         "metadata": {"annotations": {
@@ -54,11 +57,11 @@ async fn lead(lab: &Lab, pod: &Pod, state: &str, exits: u32) {
         }},
         "spec": {
             "holderIdentity": format!("{}_{}", pod.name_any(), pod.uid().expect("a uid")),
+            "leaseTransitions": transitions + i32::from(exits != 5),
             "acquireTime": format!("{:.6}", Timestamp::now()),
         },
     });
-    let taken = lab
-        .api::<Lease>()
+    let taken = leases
         .patch("site-orders", &PatchParams::default(), &Patch::Merge(lease))
         .await;
     taken.expect("it can be taken");

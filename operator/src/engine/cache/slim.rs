@@ -147,6 +147,7 @@ impl Observable for SlimDeployment {
             healthy_template: annotation(names::ANNOTATION_HEALTHY_TEMPLATE),
             refused_template: annotation(names::ANNOTATION_REFUSED_TEMPLATE),
             refused_because: annotation(names::ANNOTATION_REFUSED_BECAUSE),
+            refused_term: annotation(names::ANNOTATION_REFUSED_TERM),
         }))
     }
 }

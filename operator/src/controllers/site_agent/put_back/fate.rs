@@ -30,6 +30,8 @@ pub(super) struct Fate {
     pub refused: Option<Refused>,
     /// Where the healthy one is kept. Only looked for when one was refused.
     pub kept: Option<Kept>,
+    /// What was seen of the one that was put back last, until an agent of the next one runs.
+    pub judged: Option<String>,
 }
 
 /// A template of which no agent got to run.
@@ -41,6 +43,8 @@ pub(super) struct Refused {
     pub because: String,
     /// Digest of the latest request to reconcile at that time: another one means another try.
     pub request: Option<String>,
+    /// What was seen then.
+    pub mark: String,
     /// The account of the pods that were put back, once they were.
     pub put_back_as: Option<String>,
 }
@@ -120,10 +124,15 @@ impl Fate {
         let failure = trial
             .filter(|_| live != healthy)
             .and_then(|trial| trial.failure(now));
+        let judged = state
+            .refused_term
+            .clone()
+            .filter(|_| !runs || state.refused_template.is_some());
         let failed = failure.zip(live.clone()).map(|(because, template)| Refused {
             template,
             because,
             request: request.map(ToOwned::to_owned),
+            mark: trial.map(Trial::mark).unwrap_or_default(),
             put_back_as: None,
         });
         let known = Refused::read(state).filter(|refused| refused.request.as_deref() == request);
@@ -136,6 +145,7 @@ impl Fate {
             healthy,
             refused,
             kept,
+            judged,
         }
     }
 
@@ -182,6 +192,7 @@ impl Refused {
             template: template.to_owned(),
             because: state.refused_because.clone().unwrap_or_default(),
             request,
+            mark: state.refused_term.clone().unwrap_or_default(),
             put_back_as: Some(state.service_account.clone().unwrap_or_default()),
         })
     }

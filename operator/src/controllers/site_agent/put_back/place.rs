@@ -58,12 +58,12 @@ impl Fates {
             .unwrap_or_default();
         let unknown = Fate::default();
         let fate = self.by_deployment.get(&name).unwrap_or(&unknown);
-        let healthy = fate.healthy.clone();
-        annotations.extend(
-            healthy
-                .clone()
-                .map(|healthy| (names::ANNOTATION_HEALTHY_TEMPLATE.to_owned(), healthy)),
-        );
+        let known = [
+            (names::ANNOTATION_HEALTHY_TEMPLATE, &fate.healthy),
+            (names::ANNOTATION_REFUSED_TERM, &fate.judged),
+        ];
+        let known = known.into_iter();
+        annotations.extend(known.filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
         let mut annotate = |name: &str, value: String| annotations.insert(name.to_owned(), value);
         let (refused, account) = match fate.step(&wanted, duties) {
             step @ (Step::Roll | Step::Stay(_)) => {
@@ -88,13 +88,17 @@ impl Fates {
             }
             Step::PutBack(refused, kept) => {
                 // What it says of itself is what its ReplicaSet says, which its controller makes the same.
-                annotate(names::ANNOTATION_TEMPLATE_HASH, healthy.unwrap_or_default());
+                annotate(
+                    names::ANNOTATION_TEMPLATE_HASH,
+                    fate.healthy.clone().unwrap_or_default(),
+                );
                 annotate(
                     names::ANNOTATION_DUTIES,
                     kept.duties.as_ref().map(written).unwrap_or_default(),
                 );
                 annotate(names::ANNOTATION_REFUSED_TEMPLATE, refused.written());
                 annotate(names::ANNOTATION_REFUSED_BECAUSE, refused.because.clone());
+                annotate(names::ANNOTATION_REFUSED_TERM, refused.mark.clone());
                 if let Some(labels) = &mut deployment.metadata.labels {
                     // The tag of an image that these pods do not have.
                     labels.remove(names::LABEL_VERSION);

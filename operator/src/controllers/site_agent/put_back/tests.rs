@@ -25,6 +25,7 @@ fn trial(state: ModeState, exits: i64) -> Trial {
         since: Some(at(0)),
         exits,
         word: "the command exited with code 3".into(),
+        term: "site-orders-new_0c1d/2".into(),
     }
 }
 
@@ -335,6 +336,7 @@ fn what_the_annotations_keep_is_what_was_decided() {
     let annotated = DeploymentState {
         refused_template: Some(refused.written()),
         refused_because: Some(refused.because.clone()),
+        refused_term: Some(refused.mark.clone()),
         ..deployment("good", Some("good"), None)
     };
     let read_again = Fate::of(&annotated, None, Some("token"), at(60), keeps_good);
@@ -345,6 +347,7 @@ fn what_the_annotations_keep_is_what_was_decided() {
     assert_eq!(
         read_again,
         Fate {
+            judged: Some(put_back.mark.clone()),
             refused: Some(put_back),
             ..decided
         }

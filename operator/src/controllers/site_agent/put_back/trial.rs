@@ -29,12 +29,15 @@ pub(super) struct Trial {
     pub exits: i64,
     /// The supervisor's sentence.
     pub word: String,
+    /// Which term of the Lease this is.
+    pub term: String,
 }
 
 impl Trial {
     /// Looks whether a pod of the Deployment's present template leads. Its Lease has the same name.
     pub(super) fn of(observed: &Observed, name: &str, before: Option<&SiteAgentStatus>) -> Option<Self> {
-        let template = observed.deployment(name)?.template_hash.as_deref()?;
+        let deployment = observed.deployment(name)?;
+        let template = deployment.template_hash.as_deref()?;
         let lease = observed.lease(name)?;
         let (pod, _) = holder(lease)?;
         let (newest, _) = keeper(observed, name, template)?;
@@ -42,14 +45,34 @@ impl Trial {
             return None;
         }
         let report = |name: &str| lease.reports.get(name).map(String::as_str);
-        Some(Self {
+        let trial = Self {
             state: report(names::ANNOTATION_STATE).and_then(|state| state.parse().ok()),
             since: since(template, lease, before),
             exits: report(names::ANNOTATION_RESTARTS)
                 .and_then(|exits| exits.parse().ok())
                 .unwrap_or_default(),
             word: report(names::ANNOTATION_MESSAGE).map(cleaned).unwrap_or_default(),
-        })
+            term: format!(
+                "{}/{}",
+                lease.holder.as_deref().unwrap_or_default(),
+                lease.transitions
+            ),
+        };
+        let judged = deployment.refused_term.as_deref();
+        (trial.runs() || !judged.is_some_and(|judged| trial.was_judged(judged))).then_some(trial)
+    }
+
+    /// How far it is, as it stands in the annotation `reeve.dev/refused-term`. Each single exit is no news.
+    pub(super) fn mark(&self) -> String {
+        format!("{}/{}", self.term, self.exits - self.exits % MOST_EXITS)
+    }
+
+    /// Whether all that is seen here was seen when its template was refused, and somebody has asked for another try since.
+    /// The Lease of a pod that is gone says the same for ever.
+    fn was_judged(&self, mark: &str) -> bool {
+        let (term, exits) = mark.rsplit_once('/').unwrap_or((mark, ""));
+        let exits: i64 = exits.parse().unwrap_or_default();
+        self.term == term && self.exits < exits.saturating_add(MOST_EXITS)
     }
 
     /// Whether its agent runs.
