@@ -16,7 +16,7 @@ pub use offline::Offline;
 pub use pod_monitor::PodMonitoring;
 pub use site_agent::{
     ClaimStatus, HighAvailability, Leader, MOST_STANDBYS, ModeSettings, ModeState, ModeStatus, Modes,
-    OfferingStatus, Preflight, PreflightResult, PreflightStatus, SiteAgent, SiteAgentSpec, SiteAgentStatus,
-    Slurm,
+    OfferingStatus, Preflight, PreflightResult, PreflightStatus, RolloutPhase, RolloutStatus, SiteAgent,
+    SiteAgentSpec, SiteAgentStatus, Slurm,
 };
 pub use workload::{NetworkAccess, PodOverrides, Resources};

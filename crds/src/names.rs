@@ -73,6 +73,20 @@ table! {
     /// On a Deployment: digest of its pod template without the supervisor's image, by which an upgrade of the
     /// operator alone is told from a change.
     ANNOTATION_TEMPLATE_HASH = "reeve.dev/template-hash";
+    /// On a Deployment with standbys: the template (as in `reeve.dev/template-hash`) of which an agent was last seen
+    /// running.
+    ANNOTATION_HEALTHY_TEMPLATE = "reeve.dev/healthy-template";
+    /// On a Deployment with standbys: the template that was put back since no agent of it got to run, and after a `/`
+    /// the digest of the latest request to reconcile (`reeve.dev/reconcile`) at that time. Absent otherwise.
+    ANNOTATION_REFUSED_TEMPLATE = "reeve.dev/refused-template";
+    /// On a Deployment with standbys: why that was, in the supervisor's words.
+    ANNOTATION_REFUSED_BECAUSE = "reeve.dev/refused-because";
+    /// On a Deployment with standbys: in which term of the Lease that was seen, `<holder>/<transitions>/<restarts>`. A pod
+    /// that is gone is not judged again when its template is tried again.
+    ANNOTATION_REFUSED_TERM = "reeve.dev/refused-term";
+    /// On a Deployment with standbys: digests of the duties that its pods have, by which an earlier template with duties
+    /// that are now others' is told.
+    ANNOTATION_DUTIES = "reeve.dev/duties";
     /// On an object of ours: look once more whether its agents could work, once for each new value: `<token>`, or
     /// `<token>/<mode>` for one mode (`<mode>-<group>`: for one pod group of it). Echoed as `status.lastHandledDiagnose`.
     ANNOTATION_DIAGNOSE = "reeve.dev/diagnose";
@@ -184,6 +198,9 @@ table! {
     REASON_UNHEALTHY = "Unhealthy";
     /// The agent exits again and again; the supervisor waits before the next start.
     REASON_BACK_OFF = "BackOff";
+    /// No agent of a changed pod template got to run, so the former pods were put back; the message says why. It stays so
+    /// until the template changes or somebody asks for another try (`kubectl reeve reconcile`). Only with standbys.
+    REASON_ROLLOUT_PUT_BACK = "RolloutPutBack";
     /// The agents run, but not every pod that is to stand by for them is ready.
     REASON_STANDBY_MISSING = "StandbyMissing";
     /// Event: a standby has taken over, planned or not.

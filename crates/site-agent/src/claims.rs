@@ -66,6 +66,16 @@ impl ValidSite {
     }
 }
 
+impl ValidSite {
+    /// The duties that `mode` has: those that others have are not among them.
+    pub fn duties_of(&self, mode: Mode) -> impl Iterator<Item = Claim> {
+        self.offerings.iter().flat_map(move |offering| {
+            let its = offering.claims();
+            its.filter(move |claim| claim.part.mode == mode && !offering.withheld.contains(&claim.duty))
+        })
+    }
+}
+
 impl ValidOffering {
     /// Whether the configuration of `mode` holds this offering: it has a duty there that is not withheld, or none at
     /// all (the events mode can serve one without).
@@ -129,6 +139,9 @@ mod tests {
         let site = site_with(&json!({"events": {"enabled": true}}));
         let mut valid = validated(&site, "1.0.7").expect("valid");
         valid.withhold(|claim| claim.duty == Duty::Membership);
+        let duties: Vec<_> = valid.duties_of(Mode::Events).map(|claim| claim.duty).collect();
+        assert_eq!(duties, [Duty::Orders]);
+        assert_eq!(valid.duties_of(Mode::Reports).count(), 1);
         let events = valid.configuration(Mode::Events, None);
         assert_eq!(events.offerings[0].membership_sync_backend, None);
         assert!(events.offerings[0].order_processing_backend.is_some());

@@ -13,7 +13,9 @@ use serde_json::json;
 
 pub use high_availability::{HighAvailability, MOST_STANDBYS};
 pub use preflight::{Preflight, PreflightResult, PreflightStatus};
-pub use status::{ClaimStatus, Leader, ModeState, ModeStatus, OfferingStatus, SiteAgentStatus};
+pub use status::{
+    ClaimStatus, Leader, ModeState, ModeStatus, OfferingStatus, RolloutPhase, RolloutStatus, SiteAgentStatus,
+};
 
 use crate::{
     pod_monitor::PodMonitoring,

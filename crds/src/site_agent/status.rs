@@ -83,6 +83,33 @@ pub struct ModeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+    /// The pod template that has not got through. Absent once an agent of it was seen running, and without standbys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutStatus>,
+}
+
+/// A pod template of which no agent was seen running yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStatus {
+    /// What became of it.
+    pub phase: RolloutPhase,
+    /// The template, as in the annotation `reeve.dev/template-hash`.
+    #[schemars(length(max = 64))]
+    pub template_hash: String,
+    /// Since when pods of it lead and try. Absent when it was put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+}
+
+/// What became of a pod template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = reeve_api_types::schema::undescribed)]
+pub enum RolloutPhase {
+    /// A pod of it leads, and its agent does not run yet.
+    Trying,
+    /// None of its agents got to run, so the former pods were put back.
+    PutBack,
 }
 
 impl ModeStatus {

@@ -122,6 +122,7 @@ impl Applier<'_> {
     }
 
     async fn apply(&self, child: &Child, ours: Option<&str>) -> Result<ChildState, Refusal> {
+        let child = &*self.complete(child).await?;
         match ours {
             None => self.create(child).await,
             Some(uid) => Ok(self.update(child, uid).await?),
@@ -251,5 +252,6 @@ impl Applier<'_> {
     }
 }
 
+mod template;
 #[cfg(test)]
 mod tests;

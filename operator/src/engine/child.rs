@@ -180,6 +180,8 @@ pub struct Child {
     pub key: ChildKey,
     /// The whole body of the apply request.
     pub body: Value,
+    /// The `ReplicaSet` whose pod template is put into the body when it is sent: a Deployment goes back to it.
+    pub template_of: Option<String>,
 }
 
 impl fmt::Debug for Child {
@@ -198,6 +200,7 @@ impl Child {
         Self {
             key: ChildKey::new(T::KIND, name),
             body,
+            template_of: None,
         }
     }
 
@@ -209,7 +212,7 @@ impl Child {
 
     /// A number that changes with the body. Only compared within one process.
     pub fn digest(&self) -> u64 {
-        super::memory::digest(&self.body.to_string())
+        super::memory::digest(&(self.body.to_string(), &self.template_of))
     }
 }
 
@@ -224,6 +227,15 @@ impl Children {
     /// This object is to be exactly so.
     pub fn apply<T: ChildType>(&mut self, object: &T) {
         self.apply.push(Child::new(object));
+    }
+
+    /// This Deployment is to be exactly so, but with the pod template that one of its `ReplicaSet`s keeps.
+    pub fn apply_with_template_of(&mut self, deployment: &Deployment, replica_set: &str) {
+        let template_of = Some(replica_set.to_owned());
+        self.apply.push(Child {
+            template_of,
+            ..Child::new(deployment)
+        });
     }
 
     /// This object stays as it is, whatever it is: a gate holds it back, or something running still needs it.
@@ -344,57 +356,4 @@ impl Owner {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owner(name: &str) -> Owner {
-        Owner {
-            slug: "site-agent",
-            api_version: "reeve.dev/v1alpha1".into(),
-            kind: "SiteAgent".into(),
-            namespace: "hpc".into(),
-            name: name.into(),
-            uid: "u".into(),
-        }
-    }
-
-    #[test]
-    fn names_of_children_fit_and_stay_distinct() {
-        let long = "a".repeat(253);
-        let (orders, reports) = (
-            owner(&long).child_name(&["orders"]),
-            owner(&long).child_name(&["reports"]),
-        );
-        assert_eq!((orders.len(), reports.len()), (63, 63));
-        assert_ne!(orders, reports);
-        assert_eq!(owner("site").child_name(&["orders"]), "site-orders");
-    }
-
-    #[test]
-    fn what_a_pod_needs_is_applied_before_the_deployment() {
-        let mut children = Children::default();
-        let owner = owner("site");
-        children.apply(&Deployment {
-            metadata: owner.meta("d", "orders"),
-            ..Default::default()
-        });
-        children.apply(&Secret {
-            metadata: owner.meta("s", "orders"),
-            ..Default::default()
-        });
-        let order: Vec<_> = children.in_order().iter().map(|child| child.key.kind).collect();
-        assert_eq!(order, [ChildKind::Secret, ChildKind::Deployment]);
-    }
-
-    #[test]
-    fn a_secret_never_shows_in_debug_output() {
-        let mut children = Children::default();
-        let mut secret = Secret {
-            metadata: owner("site").meta("s", "orders"),
-            ..Default::default()
-        };
-        secret.string_data = Some([("token".into(), "hunter2".into())].into());
-        children.apply(&secret);
-        assert!(!format!("{children:?}").contains("hunter2"));
-    }
-}
+mod tests;

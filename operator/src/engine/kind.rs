@@ -86,6 +86,8 @@ pub struct FollowUp {
     pub marks: Vec<PodMark>,
     /// Told after the status was written, so that none is told twice.
     pub news: Vec<News>,
+    /// Counted after the status was written; the event that goes with each is that of the verdict.
+    pub counts: Vec<Count>,
 }
 
 /// A pod that is to be taken later than others of its Deployment.
@@ -110,9 +112,20 @@ pub struct News {
     pub count: Count,
 }
 
-/// Failovers of a mode, as `reeve_<kind>_failovers_total` counts them.
+/// What is counted of a mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// A standby has taken over: `reeve_<kind>_failovers_total`.
+    Failover,
+    /// A pod template was put back: `reeve_<kind>_rollouts_put_back_total`.
+    PutBack,
+}
+
+/// Something that has happened to a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
+    /// What.
+    pub what: Counted,
     /// The mode.
     pub mode: &'static str,
     /// How many.

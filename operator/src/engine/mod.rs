@@ -34,6 +34,7 @@ pub use dereference::{Content, Fetched, Reference};
 pub use kind::{Built, Conclusion, Kind, KindStatus, Settings};
 pub use observed::{
     ChildState, ContainerEnd, DeploymentState, Detail, JobEnd, JobPodState, JobState, LeaseState, Observed,
+    ReplicaSetState,
 };
 pub use reconcile::Reconciler;
 pub use status::{Condition, Verdict};

@@ -51,7 +51,10 @@ impl Notices {
     }
 
     /// Counts and publishes what has happened.
-    pub async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, news: &[News]) {
+    pub async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, news: &[News], counts: &[Count]) {
+        for count in counts {
+            (self.count)(*count);
+        }
         for news in news {
             (self.count)(news.count);
             tracing::info!(reason = news.reason, "{}", news.note);

@@ -71,6 +71,14 @@ pub struct DeploymentState {
     pub preflight_hash: Option<String>,
     /// The `ServiceAccount` that its pods run as.
     pub service_account: Option<String>,
+    /// Annotation `reeve.dev/healthy-template`.
+    pub healthy_template: Option<String>,
+    /// Annotation `reeve.dev/refused-template`.
+    pub refused_template: Option<String>,
+    /// Annotation `reeve.dev/refused-because`.
+    pub refused_because: Option<String>,
+    /// Annotation `reeve.dev/refused-term`.
+    pub refused_term: Option<String>,
 }
 
 impl DeploymentState {
@@ -83,11 +91,22 @@ impl DeploymentState {
     }
 }
 
-/// What the pods of a `ReplicaSet` refer to.
+/// What the pods of a `ReplicaSet` refer to, and which template it keeps. A Deployment's controller copies the
+/// Deployment's annotations to its newest `ReplicaSet`, where they stay when another one is the newest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaSetState {
     /// Names of the Secrets that its template mounts.
     pub secrets: Vec<String>,
+    /// Name of its Deployment.
+    pub deployment: Option<String>,
+    /// Counts the rollouts of the Deployment: the highest is the newest.
+    pub revision: u64,
+    /// Annotation `reeve.dev/template-hash` of the Deployment when this was its newest.
+    pub template_hash: Option<String>,
+    /// Annotation `reeve.dev/duties` of the Deployment when this was its newest.
+    pub duties: Option<String>,
+    /// The `ServiceAccount` that its pods run as.
+    pub service_account: Option<String>,
 }
 
 /// A Lease's holder and what it says of the process it guards.
@@ -170,6 +189,16 @@ impl Observed {
             Detail::Lease(state) => Some(state),
             _ => None,
         }
+    }
+
+    /// The `ReplicaSet`s of the Deployment `deployment` by name.
+    pub fn replica_sets_of(&self, deployment: &str) -> impl Iterator<Item = (&str, &ReplicaSetState)> {
+        self.0.iter().filter_map(move |(key, child)| match &child.detail {
+            Detail::ReplicaSet(state) if state.deployment.as_deref() == Some(deployment) => {
+                Some((key.name.as_str(), state))
+            }
+            _ => None,
+        })
     }
 
     /// The Jobs by name.

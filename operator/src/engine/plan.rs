@@ -177,6 +177,7 @@ mod tests {
         let mut observed = live(&[(ChildKind::Secret, "used"), (ChildKind::Secret, "unused")]);
         let detail = Detail::ReplicaSet(ReplicaSetState {
             secrets: vec!["used".into()],
+            ..ReplicaSetState::default()
         });
         let key = ChildKey::new(ChildKind::ReplicaSet, "site-1");
         observed.0.insert(

@@ -329,6 +329,10 @@ impl<K: Kind> Reconciler<K> {
             },
         };
         conclusion.conditions.push(valid);
+        if invalid {
+            // Nothing is built from such a spec, however often it is looked at.
+            conclusion.again_at = None;
+        }
         self.show_claims(&owner.uid, &mut conclusion.status);
         let contention = record.contention.clone().filter(|contention| {
             // What hinders the pods says more than what they wait for.
@@ -357,7 +361,7 @@ impl<K: Kind> Reconciler<K> {
             suspended: K::suspended(object),
             now: now(),
         };
-        let FollowUp { marks, news } = conclusion.follow_up.clone();
+        let FollowUp { marks, news, counts } = conclusion.follow_up.clone();
         let status = assemble(before, conclusion, at);
         if before == Some(&status) {
             return Ok(());
@@ -369,7 +373,7 @@ impl<K: Kind> Reconciler<K> {
             tracing::info!(reason = verdict.reason(), message = verdict.message(), "outcome");
             self.notices.publish(object, &event).await;
         }
-        self.notices.tell(object, &news).await;
+        self.notices.tell(object, &news, &counts).await;
         Ok(())
     }
 }

@@ -121,7 +121,7 @@ impl Manager {
                 scopes: self.scopes.clone(),
                 interest: Arc::<Interest>::default(),
                 notices: Notices::new(self.client.clone(), identity, move |count| {
-                    metrics.failed_over(count);
+                    metrics.happened(count);
                 }),
                 memory: Memory::default(),
                 alarms: Alarms::default(),

@@ -10,7 +10,10 @@ use prometheus_client::{
 };
 
 use super::process::ProcessCollector;
-use crate::engine::{kind::Count, queue::Depth};
+use crate::engine::{
+    kind::{Count, Counted},
+    queue::Depth,
+};
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Controller {
@@ -66,6 +69,7 @@ pub struct Metrics {
     watch_errors: Family<Watch, Counter>,
     objects: Family<Controller, Gauge>,
     failovers: Family<Mode, Counter>,
+    put_backs: Family<Mode, Counter>,
 }
 
 /// How a pass ended.
@@ -110,6 +114,7 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             objects: Family::default(),
             failovers: Family::default(),
+            put_backs: Family::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = registry;
@@ -196,9 +201,14 @@ impl Metrics {
         r.register("reeve_objects", "Objects known", self.objects.clone());
         let help = "How often a standby of a SiteAgent's mode took over, planned or not";
         r.register("reeve_site_agent_failovers", help, self.failovers.clone());
+        let help =
+            "How often a pod template of a SiteAgent's mode was put back, since no agent of it got to run";
+        r.register("reeve_site_agent_rollouts_put_back", help, self.put_backs.clone());
         // Known from the start, so that the first one shows as an increase.
         for mode in reeve_site_agent::Mode::ALL {
-            drop(self.failovers.get_or_create(&Mode { mode: mode.slug() }));
+            for family in [&self.failovers, &self.put_backs] {
+                drop(family.get_or_create(&Mode { mode: mode.slug() }));
+            }
         }
     }
 
@@ -287,9 +297,13 @@ impl Metrics {
             .inc();
     }
 
-    /// Standbys of a mode have taken over.
-    pub fn failed_over(&self, Count { mode, times }: Count) {
-        self.failovers.get_or_create(&Mode { mode }).inc_by(times);
+    /// Something has happened to a mode.
+    pub fn happened(&self, Count { what, mode, times }: Count) {
+        let family = match what {
+            Counted::Failover => &self.failovers,
+            Counted::PutBack => &self.put_backs,
+        };
+        family.get_or_create(&Mode { mode }).inc_by(times);
     }
 
     /// All metrics in the `OpenMetrics` text format.

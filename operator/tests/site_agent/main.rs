@@ -10,6 +10,7 @@ mod mistakes;
 mod passes;
 mod pod_monitor;
 mod preflight;
+mod put_back;
 mod standbys;
 mod troubleshooting;
 mod upgrades;

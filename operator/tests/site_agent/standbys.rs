@@ -6,7 +6,7 @@ use reeve_operator::{
     controllers::site_agent::SiteAgents,
     engine::{
         ChildKind, Conclusion, DeploymentState, Kind, LeaseState, Verdict,
-        kind::{Count, PodMark},
+        kind::{Count, Counted, PodMark},
     },
 };
 use serde_json::{Value, json};
@@ -201,6 +201,7 @@ fn each_failover_is_told_once_and_counted_once() {
         (
             names::REASON_FAILED_OVER,
             Count {
+                what: Counted::Failover,
                 mode: "orders",
                 times: 1
             }

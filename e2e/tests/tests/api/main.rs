@@ -11,6 +11,7 @@ mod monitors;
 mod outage;
 mod preflight;
 mod process;
+mod put_back;
 mod refusals;
 mod rights;
 mod standbys;
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
         standbys {
             standbys_can_be_switched_on_and_off_on_an_object_that_runs,
             a_failover_is_told_once_also_when_the_operator_was_replaced,
+        }
+        put_back {
+            a_template_whose_agent_never_runs_is_put_back_and_stays_so_until_it_is_asked_for_again,
         }
         claims {
             a_second_object_with_the_same_duties_is_refused_and_starts_when_the_pods_of_the_first_are_gone,

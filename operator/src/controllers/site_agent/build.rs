@@ -1,6 +1,6 @@
 //! Step 3: everything that a valid `SiteAgent` wants to exist. No clock, no randomness, no cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     ByteString,
@@ -20,7 +20,7 @@ use super::{
     pod::{PodContext, configuration},
     pod_monitor,
     preflight::{self, Gates, Live, config_secret},
-    rbac,
+    put_back, rbac,
     standbys::Standbys,
     validate::{ValidMode, ValidSiteAgent},
 };
@@ -60,6 +60,8 @@ pub struct ModeOutline {
     pub desired: i32,
     /// How many of them stand by.
     pub standbys: Standbys,
+    /// Whether its pod template is the one that is wanted.
+    pub(super) rollout: put_back::Outline,
 }
 
 /// Supervisors of another operator version that run now, by Deployment. They stay until the pods change anyway
@@ -109,9 +111,6 @@ pub(super) fn build(
         .service_account
         .clone()
         .unwrap_or_else(|| owner.child_name(&[]));
-    if valid.service_account.is_none() {
-        children.apply(&rbac::service_account(owner));
-    }
     if let Some(network) = &valid.network {
         children.apply(&network::policy(owner, network));
     }
@@ -122,7 +121,7 @@ pub(super) fn build(
     let context = ModeContext {
         owner,
         valid,
-        live: &live.supervisors,
+        live,
         settings,
         account: &account,
         gates: &gates,
@@ -135,11 +134,16 @@ pub(super) fn build(
     let mut leases: Vec<_> = modes.iter().map(|mode| mode.lease.clone()).collect();
     leases.extend(claims::leases_of_releasing(owner, valid, &mut children));
     children.apply(&rbac::lease_role(owner, leases));
-    let others = gates.other_accounts();
-    children.apply(&rbac::lease_role_binding(
-        owner,
-        others.into_iter().chain([account.as_str()]),
-    ));
+    let put_back: BTreeSet<_> = modes
+        .iter()
+        .filter_map(|mode| mode.rollout.account.as_deref())
+        .collect();
+    if valid.service_account.is_none() || put_back.contains(owner.child_name(&[]).as_str()) {
+        children.apply(&rbac::service_account(owner));
+    }
+    let others: BTreeSet<_> = gates.other_accounts().into_iter().chain(put_back).collect();
+    let others = others.into_iter().filter(|other| *other != account);
+    children.apply(&rbac::lease_role_binding(owner, others.chain([account.as_str()])));
     let preflight = gates.build(&mut children);
     let offerings = valid.site.all_offerings().iter().map(|offering| OfferingStatus {
         name: offering.spec().name.clone(),
@@ -161,7 +165,7 @@ pub(super) fn build(
 struct ModeContext<'a> {
     owner: &'a Owner,
     valid: &'a ValidSiteAgent,
-    live: &'a LiveSupervisors,
+    live: &'a Live,
     settings: &'a Settings,
     account: &'a str,
     gates: &'a Gates<'a>,
@@ -180,7 +184,7 @@ impl ModeContext<'_> {
         let data = configuration(&site, self.valid.slurm.as_ref(), mode.part.mode, mode.log_level);
         let config_hash = digest(&data);
         let config = self.owner.child_name(&[component, &config_hash]);
-        let outline = ModeOutline {
+        let mut outline = ModeOutline {
             part: mode.part.clone(),
             lease: name.clone(),
             deployment: name,
@@ -191,6 +195,7 @@ impl ModeContext<'_> {
                 1 + self.valid.standbys.count()
             },
             standbys: self.valid.standbys,
+            rollout: put_back::Outline::default(),
         };
         let budget = self
             .valid
@@ -200,8 +205,15 @@ impl ModeContext<'_> {
             children.apply(&budget);
         }
         if !self.gates.holds(&mode.part) {
-            children.apply(&config_secret(self.owner, component, &config, data));
-            children.apply(&self.deployment(mode, &site, &outline, &config));
+            let deployment = self.deployment(mode, &site, &outline, &config);
+            let config = config_secret(self.owner, component, &config, data);
+            if self.valid.standbys.any() {
+                let duties = put_back::duties(&site, mode.part.mode);
+                outline.rollout = self.live.fates.place(deployment, &config, &duties, children);
+            } else {
+                children.apply(&config);
+                children.apply(&deployment);
+            }
         }
         outline
     }
@@ -235,7 +247,10 @@ impl ModeContext<'_> {
             selector: &selector,
         };
         let template_hash = digest_of(&pod.template(""));
-        let image = self.live.image_for(&outline.deployment, &template_hash);
+        let image = self
+            .live
+            .supervisors
+            .image_for(&outline.deployment, &template_hash);
         let template = pod.template(image.unwrap_or(&self.settings.agents_image));
         let mut annotations = BTreeMap::from([(names::ANNOTATION_TEMPLATE_HASH.to_owned(), template_hash)]);
         let passed = self.gates.passed(&mode.part);

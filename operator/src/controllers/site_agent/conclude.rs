@@ -9,8 +9,9 @@ use super::{
     build::{ModeOutline, Outline},
     failover, pod_monitor,
     preflight::{Findings, Obstacle},
+    put_back,
 };
-use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
+use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict, kind::FollowUp};
 
 /// The longest message of a mode, in characters: the schema's limit.
 const LONGEST_MESSAGE: usize = 1024;
@@ -43,16 +44,24 @@ pub(super) fn conclude(
     conditions.extend(pod_monitor::condition(outline.pod_monitor.as_deref(), observed));
     let holding: Vec<_> = modes.iter().filter_map(ModeView::holding).collect();
     conditions.extend(alive::conditions(&holding));
-    let statuses: Vec<_> = modes.iter().map(|mode| mode.status(before)).collect();
+    let told = put_back::tell(&outline.modes, observed, before);
+    let statuses = modes.iter().zip(told.rollouts).map(|(mode, rollout)| ModeStatus {
+        rollout,
+        ..mode.status(before)
+    });
+    let statuses: Vec<_> = statuses.collect();
     let seen = modes
         .iter()
         .zip(&statuses)
         .map(|(mode, status)| (mode.outline, mode.lease, status));
     Conclusion {
-        follow_up: failover::follow_up(seen, before),
+        follow_up: FollowUp {
+            counts: told.counts,
+            ..failover::follow_up(seen, before)
+        },
         verdict: verdict(outline, &modes, &findings),
         conditions,
-        again_at: findings.again_at(),
+        again_at: findings.again_at().into_iter().chain(told.again_at).min(),
         status: SiteAgentStatus {
             ready_modes: Some(format!("{ready}/{}", modes.len())),
             modes: statuses,
@@ -235,6 +244,26 @@ impl<'a> ModeView<'a> {
 
     /// Why the mode is not as wanted.
     fn trouble(&self) -> Option<Trouble> {
+        let (mode, rollout) = (&self.outline.part, &self.outline.rollout);
+        let found = self.trouble_of_pods();
+        if let Some(put_back) = rollout.put_back().filter(|_| self.outline.desired > 0) {
+            let found = found
+                .map(|found| format!("; {}", found.message))
+                .unwrap_or_default();
+            return Some(Trouble::waiting(
+                names::REASON_ROLLOUT_PUT_BACK,
+                format!("{mode}: {put_back}{found}"),
+            ));
+        }
+        let mut found = found?;
+        if let Some(stays) = rollout.stays() {
+            found.message = format!("{}; {stays}", found.message);
+        }
+        Some(found)
+    }
+
+    /// Why the pods that there are do not do what they should.
+    fn trouble_of_pods(&self) -> Option<Trouble> {
         let mode = &self.outline.part;
         let Some(deployment) = self.deployment else {
             let message = format!("{mode}: the Deployment is being made");
@@ -364,6 +393,7 @@ impl<'a> ModeView<'a> {
                 .filter(|_| held)
                 .and_then(|n| n.parse().ok()),
             message: self.message().filter(|_| held),
+            rollout: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use reeve_crds::{Leader, ModeStatus, SiteAgentStatus, names};
 use super::build::ModeOutline;
 use crate::engine::{
     LeaseState,
-    kind::{Count, FollowUp, News, PodMark},
+    kind::{Count, Counted, FollowUp, News, PodMark},
 };
 
 /// Of the changes that one look finds, no more are counted: whoever holds the pods' token can write any number.
@@ -98,6 +98,7 @@ fn news(mode: &ModeOutline, before: Option<&Leader>, pod: &str, changes: i32) ->
         reason: names::REASON_FAILED_OVER,
         note: format!("{}: pod {pod} has taken over{from}{times}", mode.part),
         count: Count {
+            what: Counted::Failover,
             mode: mode.part.mode.slug(),
             times: changes.unsigned_abs().into(),
         },
@@ -124,7 +125,7 @@ fn mark(mode: &ModeOutline, pod: &str, uid: &str, transitions: i32) -> Option<Po
 }
 
 /// The API keeps microseconds in Leases and seconds in statuses.
-fn whole_seconds(time: &str) -> Option<Time> {
+pub(super) fn whole_seconds(time: &str) -> Option<Time> {
     let time: Timestamp = time.parse().ok()?;
     Timestamp::from_second(time.as_second()).ok().map(Time)
 }

@@ -12,6 +12,7 @@ mod overrides;
 mod pod;
 mod pod_monitor;
 mod preflight;
+mod put_back;
 mod rbac;
 mod standbys;
 mod typed;

@@ -144,6 +144,10 @@ impl Observable for SlimDeployment {
             template_hash: annotation(names::ANNOTATION_TEMPLATE_HASH),
             preflight_hash: annotation(names::ANNOTATION_PREFLIGHT_HASH),
             service_account: self.spec.template.spec.service_account_name.clone(),
+            healthy_template: annotation(names::ANNOTATION_HEALTHY_TEMPLATE),
+            refused_template: annotation(names::ANNOTATION_REFUSED_TEMPLATE),
+            refused_because: annotation(names::ANNOTATION_REFUSED_BECAUSE),
+            refused_term: annotation(names::ANNOTATION_REFUSED_TERM),
         }))
     }
 }
@@ -192,7 +196,10 @@ impl Template {
     }
 }
 
-/// The Secrets that a `ReplicaSet`'s pods mount.
+/// Which revision of its Deployment a `ReplicaSet` is; Kubernetes' own.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+
+/// The Secrets that a `ReplicaSet`'s pods mount, and which template it keeps.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct SlimReplicaSet {
     metadata: ObjectMeta,
@@ -216,7 +223,19 @@ impl Observable for SlimReplicaSet {
             .iter()
             .filter_map(|volume| volume.secret.as_ref()?.secret_name.clone())
             .collect();
-        Detail::ReplicaSet(ReplicaSetState { secrets })
+        let annotation = |name: &str| self.metadata.annotations.as_ref()?.get(name).cloned();
+        let mut owners = self.metadata.owner_references.iter().flatten();
+        let deployment = owners.find(|owner| owner.controller == Some(true) && owner.kind == "Deployment");
+        Detail::ReplicaSet(ReplicaSetState {
+            secrets,
+            deployment: deployment.map(|owner| owner.name.clone()),
+            revision: annotation(REVISION)
+                .and_then(|revision| revision.parse().ok())
+                .unwrap_or_default(),
+            template_hash: annotation(names::ANNOTATION_TEMPLATE_HASH),
+            duties: annotation(names::ANNOTATION_DUTIES),
+            service_account: self.spec.template.spec.service_account_name.clone(),
+        })
     }
 
     fn state(&self) -> ChildState {

@@ -8,7 +8,10 @@ use reeve_crds::{SiteAgent, names};
 use reeve_site_agent::Part;
 
 use super::{
-    super::build::{LiveSupervisors, short_digest},
+    super::{
+        build::{LiveSupervisors, short_digest},
+        put_back::Fates,
+    },
     attempt, due,
 };
 use crate::engine::{Detail, JobState, Observed, Settings};
@@ -21,6 +24,8 @@ const LONGEST_REQUEST: usize = 256;
 pub struct Live {
     /// Supervisors of another operator version.
     pub(in super::super) supervisors: LiveSupervisors,
+    /// What decides whether a pod template is put back.
+    pub(in super::super) fates: Fates,
     /// What decides about preflights; `None` builds what is to be there once all have passed.
     pub(super) seen: Option<Seen>,
 }
@@ -142,6 +147,7 @@ impl Live {
         }
         Self {
             supervisors: LiveSupervisors::of(observed, settings),
+            fates: Fates::of(object, observed, now),
             seen: Some(seen),
         }
     }
