@@ -6,9 +6,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use reeve_api_types::Duration;
 use reeve_operator::engine::CheckSettings;
+use reeve_site_agent::Mode;
 
 use crate::import::Import;
 
@@ -173,6 +174,14 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
 }
 
+/// A part of an object.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Only {
+    /// Only this mode. Default: all that the object has
+    #[arg(long, value_parser = PossibleValuesParser::new(Mode::ALL.map(Mode::slug)))]
+    pub(crate) mode: Option<String>,
+}
+
 /// Show how an object is, or all of a kind.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -213,9 +222,8 @@ pub(crate) struct Reconcile {
 pub(crate) struct Failover {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// Wait until the agents run in other pods
     #[arg(short, long)]
     pub(crate) wait: bool,
@@ -232,9 +240,8 @@ pub(crate) struct Failover {
 pub(crate) struct Diagnose {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// How long to wait for the result; 0s is without end
     #[arg(long, default_value = "10m")]
     pub(crate) timeout: Duration,
@@ -251,9 +258,8 @@ pub(crate) struct Diagnose {
 pub(crate) struct Restart {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// Wait until only new pods are left, and available
     #[arg(short, long)]
     pub(crate) wait: bool,
@@ -270,9 +276,8 @@ pub(crate) struct Restart {
 pub(crate) struct Logs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode. Default: all that the object has
-    #[arg(long, value_parser = ["orders", "membership", "reports", "events"])]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// Go on until interrupted, also with pods that come later
     #[arg(short, long)]
     pub(crate) follow: bool,

@@ -49,7 +49,7 @@ pub(crate) async fn diagnose(
 
 /// What the annotation says: `<token>` or `<token>/<mode>`.
 fn request(arguments: &Diagnose, now: Timestamp) -> String {
-    match &arguments.mode {
+    match &arguments.only.mode {
         Some(mode) => format!("{now}/{mode}"),
         None => now.to_string(),
     }

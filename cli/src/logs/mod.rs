@@ -33,7 +33,7 @@ use crate::{
     follow::hopeless,
     progress::{NoSuchMode, words},
     status::Verdict,
-    verbs::{Console, get, label, one},
+    verbs::{Console, meant, owned_by},
 };
 
 /// Lines that are written in a row before other pods are looked at.
@@ -92,10 +92,8 @@ pub(crate) async fn logs(
     arguments: &Logs,
     console: Console<'_>,
 ) -> Result<Outcome, Error> {
-    let (kind, name) = one(&arguments.target)?;
-    let object = get(cluster, kind, &name).await?;
-    let label = label(kind, &name);
-    let mode = arguments.mode.as_deref();
+    let (object, label) = meant(cluster, &arguments.target).await?;
+    let mode = arguments.only.mode.as_deref();
     if let Some(mode) = mode {
         has_mode(&object, &label, mode)?;
     }
@@ -129,9 +127,8 @@ fn has_mode(object: &Value, label: &str, mode: &str) -> Result<(), LogsError> {
 }
 
 fn selector(object: &Value, mode: Option<&str>) -> String {
-    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
     let mode = mode.map(|mode| format!(",{}={mode}", names::LABEL_COMPONENT));
-    format!("{}={uid}{}", names::LABEL_OWNER_UID, mode.unwrap_or_default())
+    owned_by(object) + &mode.unwrap_or_default()
 }
 
 fn parameters(arguments: &Logs) -> LogParams {
