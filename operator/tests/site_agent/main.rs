@@ -9,6 +9,7 @@ mod mistakes;
 mod passes;
 mod pod_monitor;
 mod preflight;
+mod restarts;
 mod standbys;
 mod troubleshooting;
 mod upgrades;

@@ -9,6 +9,7 @@ use super::{
     build::{ModeOutline, Outline},
     failover, pod_monitor,
     preflight::{Findings, Obstacle},
+    restarts,
 };
 use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
 
@@ -48,8 +49,10 @@ pub(super) fn conclude(
         .iter()
         .zip(&statuses)
         .map(|(mode, status)| (mode.outline, mode.lease, status));
+    let mut follow_up = failover::follow_up(seen.clone(), before);
+    follow_up.news.extend(restarts::news(seen, before));
     Conclusion {
-        follow_up: failover::follow_up(seen, before),
+        follow_up,
         verdict: verdict(outline, &modes, &findings),
         conditions,
         again_at: findings.again_at(),

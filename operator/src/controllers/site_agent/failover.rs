@@ -93,10 +93,11 @@ fn news(mode: &ModeOutline, before: Option<&Leader>, pod: &str, changes: i32) ->
     News {
         reason: names::REASON_FAILED_OVER,
         note: format!("{}: pod {pod} has taken over{from}{times}", mode.mode),
-        count: Count {
+        warns: false,
+        count: Some(Count {
             mode: mode.mode.slug(),
             times: changes.unsigned_abs().into(),
-        },
+        }),
     }
 }
 

@@ -10,7 +10,13 @@ use reeve_crds::{PodMonitoring, Preflight, SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{AgentVersion, LogLevel, Mode, ValidSite};
 
 use super::{
-    egress, network::Network, overrides, pod::SLURM_CONF, pod_monitor, standbys::Standbys, typed::read,
+    egress,
+    network::Network,
+    overrides::{self, mounted},
+    pod::SLURM_CONF,
+    pod_monitor,
+    standbys::Standbys,
+    typed::read,
 };
 use crate::engine::{self, Settings};
 
@@ -63,6 +69,8 @@ pub(super) struct ValidMode {
     pub(super) log_level: Option<LogLevel>,
     pub(super) resources: k8s_openapi::api::core::v1::ResourceRequirements,
     pub(super) overrides: Option<PodTemplateSpec>,
+    /// What its volumes need and is not there, a sentence for each.
+    pub(super) missing: Vec<String>,
 }
 
 /// Everything that the object refers to, with the field that does.
@@ -144,6 +152,10 @@ pub(super) fn validate(
             let modes = modes
                 .into_iter()
                 .filter(|valid| site.modes().any(|mode| mode == valid.mode))
+                .map(|valid| ValidMode {
+                    missing: mounted::missing([overrides.as_ref(), valid.overrides.as_ref()], content),
+                    ..valid
+                })
                 .collect();
             Ok(ValidSiteAgent {
                 site,
@@ -218,6 +230,7 @@ fn valid_mode(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<Vali
         log_level: settings.log_level,
         resources: settings.resources.0.clone(),
         overrides: template(settings.pod_overrides.as_ref(), &path, spec.slurm.as_ref())?,
+        missing: Vec::new(),
     })
 }
 

@@ -33,6 +33,8 @@ pub(super) struct ModeOutline {
     pub deployment: String,
     /// Digest of what is looked at.
     pub hash: String,
+    /// What its volumes need and is not there: no pod could start.
+    pub missing: Option<String>,
 }
 
 /// What becomes of a mode's Deployment.
@@ -44,6 +46,8 @@ enum Step {
     Held { job: String },
     /// It is held back, and a Job is started.
     Start { attempt: u32 },
+    /// It is held back until what its pods mount is there: the Job's would only wait for it.
+    Lacking,
 }
 
 /// The decisions over all modes of an object.
@@ -86,9 +90,13 @@ impl<'a> Gates<'a> {
                 mode: mode.mode,
                 deployment: owner.child_name(&[mode.mode.slug()]),
                 hash: gates.context(mode).hash(),
+                missing: Some(mode.missing.join("; ")).filter(|missing| !missing.is_empty()),
             };
             let step = match seen.filter(|_| gates.outline.gated) {
-                Some(seen) => step(seen, &outline),
+                Some(seen) => match step(seen, &outline) {
+                    Step::Start { .. } if outline.missing.is_some() => Step::Lacking,
+                    step => step,
+                },
                 None => Step::Open { job: None },
             };
             gates.steps.insert(mode.mode, step);
@@ -111,7 +119,7 @@ impl<'a> Gates<'a> {
     fn is_closed(&self, mode: Mode) -> bool {
         matches!(
             self.steps.get(&mode),
-            Some(Step::Held { .. } | Step::Start { .. })
+            Some(Step::Held { .. } | Step::Start { .. } | Step::Lacking)
         )
     }
 
@@ -173,7 +181,7 @@ impl<'a> Gates<'a> {
             Some(Step::Held { job } | Step::Open { job: Some(job) }) => {
                 return self.keep(outline.mode, job, children);
             }
-            Some(Step::Open { job: None }) | None => return,
+            Some(Step::Open { job: None } | Step::Lacking) | None => return,
         };
         let attempt = start.to_string();
         let job = name(self.owner, outline.mode, ["preflight", &outline.hash, &attempt]);
