@@ -6,6 +6,7 @@ mod children;
 mod conclusions;
 mod fixture;
 mod mistakes;
+mod mounts;
 mod passes;
 mod pod_monitor;
 mod preflight;
