@@ -11,6 +11,7 @@ mod outage;
 mod preflight;
 mod process;
 mod refusals;
+mod restarts;
 mod rights;
 mod standbys;
 mod switches;
@@ -64,6 +65,9 @@ fn main() -> ExitCode {
         standbys {
             standbys_can_be_switched_on_and_off_on_an_object_that_runs,
             a_failover_is_told_once_also_when_the_operator_was_replaced,
+        }
+        restarts {
+            a_restart_is_told_once_with_its_cause_also_when_the_operator_was_replaced,
         }
         claims {
             a_second_object_with_the_same_duties_is_refused_and_starts_when_the_pods_of_the_first_are_gone,
