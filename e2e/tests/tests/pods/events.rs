@@ -70,6 +70,24 @@ pub(crate) async fn a_broker_that_refuses_shows_and_is_no_reason_to_restart(stag
     LISTENER.order(stage, "after-refusal").await;
 }
 
+pub(crate) async fn a_revoked_token_shows_within_a_period_and_so_does_its_return(stage: &Stage) {
+    let (waldur, before) = (stage.waldur(), LISTENER.pod(stage));
+    let restarted = LISTENER.restarts(stage);
+    waldur.revoke_token(USER).await.expect("revoked");
+    let message = LISTENER
+        .shows(stage, "WaldurReachable", "False", "Unauthorized")
+        .await;
+    assert!(
+        message.contains("tokenRef") && !message.contains(LISTENER.token),
+        "{message}"
+    );
+    LISTENER.shows(stage, "Ready", "False", "Unauthorized").await;
+    waldur.put_user(&user()).await.expect("known again");
+    LISTENER.is_well(stage).await;
+    assert_eq!(LISTENER.pod(stage), before, "nothing was rolled");
+    assert_eq!(LISTENER.restarts(stage), restarted, "nor restarted");
+}
+
 pub(crate) async fn a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted(
     stage: &Stage,
 ) {
@@ -96,24 +114,6 @@ pub(crate) async fn a_connection_on_which_nothing_comes_any_more_shows_and_the_a
          answer"
     );
     assert!(notes.contains(&deaf), "{notes:?}");
-}
-
-pub(crate) async fn a_revoked_token_shows_within_a_period_and_so_does_its_return(stage: &Stage) {
-    let (waldur, before) = (stage.waldur(), LISTENER.pod(stage));
-    let restarted = LISTENER.restarts(stage);
-    waldur.revoke_token(USER).await.expect("revoked");
-    let message = LISTENER
-        .shows(stage, "WaldurReachable", "False", "Unauthorized")
-        .await;
-    assert!(
-        message.contains("tokenRef") && !message.contains(LISTENER.token),
-        "{message}"
-    );
-    LISTENER.shows(stage, "Ready", "False", "Unauthorized").await;
-    waldur.put_user(&user()).await.expect("known again");
-    LISTENER.is_well(stage).await;
-    assert_eq!(LISTENER.pod(stage), before, "nothing was rolled");
-    assert_eq!(LISTENER.restarts(stage), restarted, "nor restarted");
     let all = [
         "--namespace",
         SITE,

@@ -101,6 +101,7 @@ fn main() -> ExitCode {
         events {
             a_dropped_connection_comes_back_by_itself,
             a_broker_that_refuses_shows_and_is_no_reason_to_restart,
+            a_revoked_token_shows_within_a_period_and_so_does_its_return,
         }
         secure {
             another_authority_leaves_the_pod_as_it_is_and_is_named_and_put_right_it_rolls,
@@ -108,10 +109,7 @@ fn main() -> ExitCode {
         }
     }
     side_by_side! { play:
-        events {
-            a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted,
-            a_revoked_token_shows_within_a_period_and_so_does_its_return,
-        }
+        events { a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted }
         secure { a_waldur_without_queues_is_named }
     }
     let mut arguments = Arguments::from_args();
