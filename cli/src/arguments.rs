@@ -173,6 +173,14 @@ pub(crate) struct Target {
     pub(crate) name: Option<String>,
 }
 
+/// A part of an object.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Only {
+    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
+    #[arg(long, value_parser = ModeWord)]
+    pub(crate) mode: Option<String>,
+}
+
 /// Show how an object is, or all of a kind.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
@@ -213,9 +221,8 @@ pub(crate) struct Reconcile {
 pub(crate) struct Failover {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
-    #[arg(long, value_parser = ModeWord)]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// Wait until the agents run in other pods
     #[arg(short, long)]
     pub(crate) wait: bool,
@@ -232,9 +239,8 @@ pub(crate) struct Failover {
 pub(crate) struct Diagnose {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
-    #[arg(long, value_parser = ModeWord)]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// How long to wait for the result; 0s is without end
     #[arg(long, default_value = "10m")]
     pub(crate) timeout: Duration,
@@ -251,9 +257,8 @@ pub(crate) struct Diagnose {
 pub(crate) struct Restart {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
-    #[arg(long, value_parser = ModeWord)]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// Wait until only new pods are left, and available
     #[arg(short, long)]
     pub(crate) wait: bool,
@@ -270,9 +275,8 @@ pub(crate) struct Restart {
 pub(crate) struct Logs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Only this mode, in all its pod groups, or only MODE-GROUP. Default: all that the object has
-    #[arg(long, value_parser = ModeWord)]
-    pub(crate) mode: Option<String>,
+    #[command(flatten)]
+    pub(crate) only: Only,
     /// Go on until interrupted, also with pods that come later
     #[arg(short, long)]
     pub(crate) follow: bool,

@@ -53,7 +53,7 @@ pub(crate) async fn diagnose(
 
 /// What the annotation says: `<token>`, `<token>/<mode>` or `<token>/<mode>-<group>`.
 fn request(arguments: &Diagnose, now: Timestamp) -> String {
-    match &arguments.mode {
+    match &arguments.only.mode {
         Some(mode) => format!("{now}/{mode}"),
         None => now.to_string(),
     }

@@ -78,7 +78,7 @@ pub(crate) async fn failover(
     let leases: Api<Lease> = cluster.namespaced();
     let mut terms = Vec::new();
     // All or none: a mode that cannot be handed over stops the others from being.
-    for (mode, lease) in candidates(kind, &name, &object, arguments.mode.as_deref())? {
+    for (mode, lease) in candidates(kind, &name, &object, arguments.only.mode.as_deref())? {
         terms.push(term(&leases, mode, lease).await?);
     }
     for term in &terms {

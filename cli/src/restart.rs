@@ -16,7 +16,7 @@ use crate::{
     exit::{Error, Outcome},
     output::OutputError,
     progress::{Followed, Limit, NoSuchMode, Progress, is_meant, words},
-    verbs::{Console, get, label, one},
+    verbs::{Console, meant, owned_by},
 };
 
 /// What `kubectl rollout restart` writes.
@@ -78,16 +78,13 @@ pub(crate) async fn restart(
     arguments: &Restart,
     console: Console<'_>,
 ) -> Result<Outcome, Error> {
-    let (kind, name) = one(&arguments.target)?;
-    let object = get(cluster, kind, &name).await?;
-    let label = label(kind, &name);
+    let (object, label) = meant(cluster, &arguments.target).await?;
     ready_for(&object, &label)?;
     let deployments: Api<Deployment> = cluster.namespaced();
-    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-    let ours = ListParams::default().labels(&format!("{}={uid}", names::LABEL_OWNER_UID));
+    let ours = ListParams::default().labels(&owned_by(&object));
     let found = deployments.list(&ours).await;
     let found = found.map_err(|error| RestartError::List(words(&error)))?;
-    let parts = chosen(&found.items, &label, arguments.mode.as_deref())?;
+    let parts = chosen(&found.items, &label, arguments.only.mode.as_deref())?;
     let now = Timestamp::now();
     let mut restarted = Vec::new();
     for part in parts {

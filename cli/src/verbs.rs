@@ -248,6 +248,19 @@ pub(crate) fn label(kind: &Row, name: &str) -> String {
     format!("{}.{}/{name}", kind.name.to_lowercase(), names::GROUP)
 }
 
+/// The one object that is meant, and what it is called.
+pub(crate) async fn meant(cluster: &Cluster, arguments: &Target) -> Result<(Value, String), Error> {
+    let (kind, name) = one(arguments)?;
+    let object = get(cluster, kind, &name).await?;
+    Ok((object, label(kind, &name)))
+}
+
+/// Selects what belongs to an object.
+pub(crate) fn owned_by(object: &Value) -> String {
+    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+    format!("{}={uid}", names::LABEL_OWNER_UID)
+}
+
 /// Reads an object.
 pub(crate) async fn get(cluster: &Cluster, kind: &Row, name: &str) -> Result<Value, Error> {
     let object = cluster.api(kind).get(name).await;

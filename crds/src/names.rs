@@ -106,6 +106,9 @@ table! {
     ANNOTATION_MESSAGE = "reeve.dev/message";
     /// On a Lease, written by the supervisor: how often the agent was restarted in this pod.
     ANNOTATION_RESTARTS = "reeve.dev/restarts";
+    /// On a Lease, written by the supervisor: why it restarted the agent last: `exit`, `start`, `heartbeat`, `frozen` or
+    /// `events`, as in the metric `reeve_supervisor_restarts_total`. Absent before the first restart.
+    ANNOTATION_RESTART_CAUSE = "reeve.dev/restart-cause";
     /// On a Lease, written by `kubectl reeve failover`: the term that is to end, `<holder>/<transitions>` as they stand
     /// in the Lease. Its holder finishes what it has begun and hands over; another term is not meant.
     ANNOTATION_STEP_DOWN = "reeve.dev/step-down";
@@ -205,6 +208,8 @@ table! {
     REASON_STANDBY_MISSING = "StandbyMissing";
     /// Event: a standby has taken over, planned or not.
     REASON_FAILED_OVER = "FailedOver";
+    /// Event: a supervisor has restarted its agent within the pod; the note says why.
+    REASON_AGENT_RESTARTED = "AgentRestarted";
     /// Plain HTTP, or TLS without verification, towards outside the cluster.
     REASON_PLAINTEXT = "Plaintext";
     /// Waldur, or its event broker, does not answer, or not as it should.

@@ -67,6 +67,8 @@ pub struct Plan {
     message: String,
     /// Restarts by their cause.
     pub restarts: BTreeMap<Cause, u64>,
+    /// The cause of the last one.
+    pub last_restart: Option<Cause>,
     /// Stops by how they went.
     pub stops: BTreeMap<How, u64>,
 }
@@ -81,6 +83,7 @@ impl Plan {
             failures: 0,
             message: String::new(),
             restarts: BTreeMap::new(),
+            last_restart: None,
             stops: BTreeMap::new(),
         }
     }
@@ -348,6 +351,7 @@ impl Plan {
         }
         self.failures = self.failures.saturating_add(1);
         *self.restarts.entry(cause).or_default() += 1;
+        self.last_restart = Some(cause);
         let pause = self.pause();
         self.message = format!("{}; starts again in {:.1} s", self.message, pause.as_secs_f32());
         self.phase = Phase::BackOff { until: now + pause };

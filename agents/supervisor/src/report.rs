@@ -53,6 +53,7 @@ impl Reporter {
         } else {
             &self.message
         };
+        let cause = plan.last_restart.map(|cause| cause.label().to_owned());
         let annotations = [
             ("reeve.dev/protocol", PROTOCOL.to_owned()),
             ("reeve.dev/state", name(self.state).to_owned()),
@@ -63,6 +64,7 @@ impl Reporter {
         Some(
             annotations
                 .into_iter()
+                .chain(cause.map(|cause| ("reeve.dev/restart-cause", cause)))
                 .chain(self.words.iter().cloned())
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
@@ -85,5 +87,56 @@ pub const fn name(state: State) -> &'static str {
         State::Unhealthy => "Unhealthy",
         State::BackOff => "BackOff",
         State::Stopping => "Stopping",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{
+        exit::Exit,
+        plan::{Settings, View},
+    };
+
+    #[test]
+    fn a_restart_is_said_with_its_cause_and_before_the_first_nothing_of_it() {
+        let second = Duration::from_secs(1);
+        let mut plan = Plan::new(Settings {
+            grace: 30 * second,
+            quiesce: false,
+            heartbeat_max_age: None,
+            start_timeout: second,
+            restart_min: second,
+            restart_max: second,
+            restart_reset: second,
+            freeze_after: second,
+            seed: 0,
+        });
+        let now = Instant::now();
+        let runs = View {
+            may_run: true,
+            run: 1,
+            alive: true,
+            leftovers: true,
+            ..View::default()
+        };
+        let mut reporter = Reporter::new(Timestamp::UNIX_EPOCH);
+        let mut said = |view: &View| {
+            plan.decide(view, now);
+            let news = reporter.news(&plan, Vec::new(), Timestamp::UNIX_EPOCH);
+            let news = news.expect("something is new");
+            let word = |name: &str| news.get(name).cloned().unwrap_or_default();
+            (word("reeve.dev/restarts"), word("reeve.dev/restart-cause"))
+        };
+        assert_eq!(said(&runs), ("0".to_owned(), String::new()));
+        let ended = View {
+            alive: false,
+            leftovers: false,
+            exit: Some(Exit::Code(1)),
+            ..runs
+        };
+        assert_eq!(said(&ended), ("1".to_owned(), "exit".to_owned()));
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     follow::hopeless,
     progress::{NoSuchMode, is_meant, words},
     status::{Verdict, site_agent::part_of},
-    verbs::{Console, get, label, one},
+    verbs::{Console, meant, owned_by},
 };
 
 /// Lines that are written in a row before other pods are looked at.
@@ -92,10 +92,8 @@ pub(crate) async fn logs(
     arguments: &Logs,
     console: Console<'_>,
 ) -> Result<Outcome, Error> {
-    let (kind, name) = one(&arguments.target)?;
-    let object = get(cluster, kind, &name).await?;
-    let label = label(kind, &name);
-    let mode = arguments.mode.as_deref();
+    let (object, label) = meant(cluster, &arguments.target).await?;
+    let mode = arguments.only.mode.as_deref();
     let parts = mode.map(|mode| parts(&object, &label, mode)).transpose()?;
     let wanted = Wanted {
         pods: cluster.namespaced(),
@@ -129,13 +127,12 @@ fn parts(object: &Value, label: &str, mode: &str) -> Result<Vec<String>, LogsErr
 }
 
 fn selector(object: &Value, parts: Option<&[String]>) -> String {
-    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
     let parts = match parts {
         None => String::new(),
         Some([part]) => format!(",{}={part}", names::LABEL_COMPONENT),
         Some(parts) => format!(",{} in ({})", names::LABEL_COMPONENT, parts.join(",")),
     };
-    format!("{}={uid}{parts}", names::LABEL_OWNER_UID)
+    owned_by(object) + &parts
 }
 
 fn parameters(arguments: &Logs) -> LogParams {

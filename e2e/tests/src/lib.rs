@@ -27,4 +27,4 @@ pub use operator::{Operator, Starter, Usage};
 pub use program::plugin;
 pub use suite::{Suite, bring_up, perform};
 pub use traffic::Traffic;
-pub use wait::{SLACK, until, until_some};
+pub use wait::{SLACK, until, until_some, until_some_every};

@@ -9,14 +9,24 @@ pub const SLACK: Duration = Duration::from_secs(5);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Looks again until there is something; answers it, and panics with `what` at the limit.
-pub async fn until_some<T>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until_some<T>(what: &str, limit: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_some_every(INTERVAL, what, limit, look).await
+}
+
+/// Looks again after each `interval` until there is something; answers it, and panics with `what` at the limit.
+pub async fn until_some_every<T>(
+    interval: Duration,
+    what: &str,
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
         assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(interval).await;
     }
 }
 

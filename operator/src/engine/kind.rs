@@ -101,15 +101,17 @@ pub struct PodMark {
     pub deletion_cost: i32,
 }
 
-/// Something that has happened: an event, and how often it counts.
+/// Something that has happened: an event, and perhaps a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
     /// The event's reason, of the constants module.
     pub reason: &'static str,
     /// A sentence.
     pub note: String,
-    /// How it counts.
-    pub count: Count,
+    /// Whether something went wrong: the event is a warning.
+    pub warns: bool,
+    /// How it counts, if it does.
+    pub count: Option<Count>,
 }
 
 /// What is counted of a mode.

@@ -56,10 +56,16 @@ impl Notices {
             (self.count)(*count);
         }
         for news in news {
-            (self.count)(news.count);
+            if let Some(count) = news.count {
+                (self.count)(count);
+            }
             tracing::info!(reason = news.reason, "{}", news.note);
             let event = Event {
-                type_: EventType::Normal,
+                type_: if news.warns {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
                 reason: news.reason.to_owned(),
                 note: Some(cut(news.note.clone())),
                 action: names::ACTION_RECONCILE.to_owned(),

@@ -6,8 +6,8 @@ use reeve_crds::SiteAgent;
 use reeve_operator::{
     controllers::site_agent::{DutyOf, Outline, SiteAgents},
     engine::{
-        Built, ChildKey, ChildKind, ChildState, Conclusion, ContainerEnd, Detail, JobEnd, JobPodState,
-        JobState, Kind, Observed, Owner, Restriction,
+        Built, ChildKey, ChildKind, ChildState, Conclusion, ContainerEnd, Content, Detail, JobEnd,
+        JobPodState, JobState, Kind, Observed, Owner, Restriction,
     },
 };
 use serde_json::{Value, json};
@@ -23,6 +23,8 @@ pub(crate) struct Site {
     pub(crate) object: SiteAgent,
     pub(crate) observed: Observed,
     pub(crate) now: i64,
+    /// What the object refers to.
+    pub(crate) content: Content,
     /// What others have.
     pub(crate) restriction: Option<Restriction<DutyOf>>,
 }
@@ -33,6 +35,7 @@ impl Site {
             object: object(change),
             observed,
             now: 0,
+            content: content(),
             restriction: None,
         }
     }
@@ -51,7 +54,7 @@ impl Site {
     pub(crate) fn build(&self) -> Built<Outline> {
         let live = SiteAgents::live(&self.object, &self.observed, &settings(), at(self.now));
         let root = reeve_api_types::FieldPath::new("spec");
-        let mut valid = SiteAgents::validate(&self.object, &content(), &settings(), &root).expect("valid");
+        let mut valid = SiteAgents::validate(&self.object, &self.content, &settings(), &root).expect("valid");
         if let Some(restriction) = self.restriction.clone() {
             SiteAgents::restrict(&mut valid, restriction);
         }

@@ -20,7 +20,8 @@ fn newer() -> Value {
 const REFUSED: &str = r#"{"result":"Failed","checks":[{"check":"Waldur https://waldur.example.org","result":"Failed",
     "reason":"Unauthorized","message":"refuses the token"}]}"#;
 
-fn deployments(built: &Built<Outline>) -> Vec<String> {
+/// The Deployments that are applied.
+pub(crate) fn deployments(built: &Built<Outline>) -> Vec<String> {
     let children = built.children.in_order();
     let deployments = children
         .iter()

@@ -99,12 +99,15 @@ fn too_many_standbys_are_refused_with_the_field() {
 
 /// A Lease that `pod` holds since `minute`, the `transitions`th holder.
 fn lease(pod: &str, transitions: i32, minute: i32) -> LeaseState {
-    LeaseState {
+    let mut lease = LeaseState {
         holder: Some(format!("{pod}_0c1d")).filter(|_| !pod.is_empty()),
         transitions,
         acquired: Some(format!("2026-01-01T00:{minute:02}:00.123456Z")),
         ..held()
-    }
+    };
+    let restarts = names::ANNOTATION_RESTARTS.to_owned();
+    lease.reports.insert(restarts, "0".to_owned());
+    lease
 }
 
 fn conclude(
@@ -200,11 +203,11 @@ fn each_failover_is_told_once_and_counted_once() {
         (orders.reason, orders.count),
         (
             names::REASON_FAILED_OVER,
-            Count {
+            Some(Count {
                 what: Counted::Failover,
                 mode: "orders",
                 times: 1
-            }
+            })
         )
     );
     assert_eq!(orders.note, "orders: pod site-orders-b has taken over");
@@ -231,7 +234,8 @@ fn each_failover_is_told_once_and_counted_once() {
     });
     let orders = &away.follow_up.news[0];
     assert_eq!(
-        orders.count.times, 3,
+        orders.count.map(|count| count.times),
+        Some(3),
         "also those that happened while no operator looked"
     );
     assert_eq!(
@@ -250,7 +254,8 @@ fn a_lease_made_anew_or_filled_with_nonsense_is_no_flood_of_failovers() {
     let hostile = conclude(Some(first.clone()), |_, found| {
         *found = lease("site-orders-a", i32::MAX, 2);
     });
-    assert_eq!(hostile.follow_up.news[0].count.times, 100);
+    let counted = hostile.follow_up.news[0].count;
+    assert_eq!(counted.map(|count| count.times), Some(100));
     let elsewhere = conclude(Some(first), |_, found| *found = lease("kube-apiserver", 8, 2));
     assert_eq!(
         elsewhere.follow_up.marks,

@@ -1,5 +1,5 @@
 //! What the plan speaks of: its settings, what it sees, what it wants done, and the words it uses for both.
-//! Plain data; the labels are part of the interface (metrics).
+//! Plain data; the labels are part of the interface (metrics, Lease).
 
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The label in metrics.
+    /// The label in metrics, and on the Lease.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",

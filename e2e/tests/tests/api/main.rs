@@ -13,6 +13,7 @@ mod preflight;
 mod process;
 mod put_back;
 mod refusals;
+mod restarts;
 mod rights;
 mod standbys;
 mod switches;
@@ -69,6 +70,9 @@ fn main() -> ExitCode {
         }
         put_back {
             a_template_whose_agent_never_runs_is_put_back_and_stays_so_until_it_is_asked_for_again,
+        }
+        restarts {
+            a_restart_is_told_once_with_its_cause_also_when_the_operator_was_replaced,
         }
         claims {
             a_second_object_with_the_same_duties_is_refused_and_starts_when_the_pods_of_the_first_are_gone,

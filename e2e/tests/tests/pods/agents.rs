@@ -6,10 +6,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use fake_waldur::{FaultEffect, FaultRule, OrderRequest, OrderState};
-use reeve_e2e_tests::until_some;
 use uuid::{Uuid, uuid};
 
-use crate::stage::{SITE, SLOW, Stage};
+use crate::stage::{SITE, SLOW, Stage, until_some};
 
 /// The example's offering.
 const OFFERING: Uuid = uuid!("11111111-1111-4111-8111-111111111111");

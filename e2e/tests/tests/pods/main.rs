@@ -3,8 +3,11 @@
 
 mod agents;
 mod events;
+mod listener;
 mod operator;
 mod preflight;
+mod root;
+mod secure;
 mod stage;
 mod standbys;
 
@@ -22,7 +25,7 @@ struct Play {
 }
 
 impl Play {
-    fn add<T>(&mut self, name: &'static str, test: T)
+    fn add<T>(&mut self, name: impl Into<String>, test: T)
     where
         T: AsyncFnOnce(&Stage) + Send + 'static,
     {
@@ -40,6 +43,16 @@ impl Play {
 macro_rules! tests {
     ($play:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
         $($($play.add(concat!(stringify!($module), "::", stringify!($test)), $module::$test);)+)+
+    };
+}
+
+/// Adds tests to the play that wait side by side, since they do not touch one another, as one.
+macro_rules! side_by_side {
+    ($play:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
+        let names = [$($(concat!(stringify!($module), "::", stringify!($test))),+),+];
+        $play.add(names.join(" beside "), async |stage: &Stage| {
+            tokio::join!($(async { $($module::$test(stage).await;)+ }),+);
+        });
     };
 }
 
@@ -78,14 +91,26 @@ fn main() -> ExitCode {
             a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice,
             an_upgrade_of_the_chart_restarts_no_agent,
         }
+    }
+    side_by_side! { play:
+        events { an_event_agent_hears_of_an_order_and_says_that_it_is_connected }
+        secure { over_tls_an_event_agent_trusts_the_authority_of_ca_ref }
+        root { an_agent_that_is_root_has_no_capability_and_carries_out_an_order }
+    }
+    side_by_side! { play:
         events {
-            an_event_agent_hears_of_an_order_and_says_that_it_is_connected,
             a_dropped_connection_comes_back_by_itself,
             a_broker_that_refuses_shows_and_is_no_reason_to_restart,
-            a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted,
-            a_waldur_without_queues_is_named,
             a_revoked_token_shows_within_a_period_and_so_does_its_return,
         }
+        secure {
+            another_authority_leaves_the_pod_as_it_is_and_is_named_and_put_right_it_rolls,
+            a_slurm_mount_that_is_not_there_leaves_the_pod_as_it_is_and_is_named_and_put_right_it_rolls,
+        }
+    }
+    side_by_side! { play:
+        events { a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted }
+        secure { a_waldur_without_queues_is_named }
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);

@@ -1,8 +1,6 @@
 //! The operator as its chart runs it.
 
-use reeve_e2e_tests::until_some;
-
-use crate::stage::{SITE, SLOW, Stage};
+use crate::stage::{SITE, SLOW, Stage, until_some};
 
 const SYSTEM: &str = "reeve-system";
 const AGENTS: &str = "app.kubernetes.io/name=site-agent";

@@ -6,13 +6,29 @@ use std::{fmt, fs};
 
 use fake_waldur::Control;
 use reeve_e2e::{Cluster, Ephemeral, Options, find};
-use reeve_e2e_tests::{plugin, until, until_some};
+use reeve_e2e_tests::{plugin, until, until_some_every};
 use serde_json::{Value, json};
 
 /// Pulling up Python with all its plugins takes its time on two busy cores.
 pub(crate) const SLOW: Duration = Duration::from_mins(4);
 /// The namespace of `examples/site-agent`.
 pub(crate) const SITE: &str = "hpc";
+
+/// How often supervisors look, and how long event connections may be away: the defaults are 5 and 15 minutes, and half
+/// a minute is what a connection needs to count as established.
+const TIMES: [&str; 4] = [
+    "extraEnv[0].name=REEVE_CHECK_PERIOD",
+    "extraEnv[0].value=5s",
+    "extraEnv[1].name=REEVE_EVENTS_TIMEOUT",
+    "extraEnv[1].value=40s",
+];
+/// How often a test looks: nothing here is fast, and pods start on the same cores.
+const PACE: Duration = Duration::from_millis(200);
+
+/// Looks again until there is something; answers it, and panics with `what` at the limit.
+pub(crate) async fn until_some<T>(what: &str, limit: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_some_every(PACE, what, limit, look).await
+}
 
 /// A cluster that is set up.
 pub(crate) struct Stage {
@@ -56,7 +72,7 @@ impl Stage {
             "reeve-system",
         ]);
         helm.args(["--create-namespace", "--wait", "--timeout", "3m"]);
-        for value in values {
+        for value in TIMES.iter().chain(values) {
             helm.args(["--set", value]);
         }
         self.inside(|| run(&mut helm));
@@ -133,12 +149,41 @@ impl Stage {
             .collect()
     }
 
-    /// The pod that runs a mode.
+    /// The pod that runs a mode of the example.
     pub(crate) fn pod_of(&self, mode: &str) -> (String, String) {
-        let selector = format!("app.kubernetes.io/component={mode},app.kubernetes.io/name=site-agent");
-        self.pods(SITE, &selector)
+        self.agent(SITE, "site", mode)
+    }
+
+    /// The pod that runs a mode of an object.
+    pub(crate) fn agent(&self, namespace: &str, object: &str, mode: &str) -> (String, String) {
+        let selector = format!("app.kubernetes.io/instance={object},app.kubernetes.io/component={mode}");
+        self.pods(namespace, &selector)
             .pop()
-            .unwrap_or_else(|| panic!("no pod of {mode}"))
+            .unwrap_or_else(|| panic!("no pod of {mode} of {object}"))
+    }
+
+    /// A condition of a `SiteAgent`: status, reason, message; empty when it is absent.
+    pub(crate) fn condition(&self, namespace: &str, object: &str, type_: &str) -> (String, String, String) {
+        let site = self.get(namespace, &format!("siteagents/{object}"));
+        let conditions = site["status"]["conditions"].as_array();
+        let found = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == type_);
+        let text = |field: &str| {
+            let text = found.and_then(|condition| condition[field].as_str());
+            text.unwrap_or_default().to_owned()
+        };
+        (text("status"), text("reason"), text("message"))
+    }
+
+    /// Applies objects.
+    pub(crate) fn apply(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        let file = std::env::temp_dir().join(format!("reeve-pods-{}.json", std::process::id()));
+        fs::write(&file, list).expect("written");
+        self.kubectl(&["apply", "--filename", file.to_str().expect("text")]);
+        fs::remove_file(&file).expect("removed");
     }
 
     /// Waits until the example is Ready; answers its status.
@@ -159,7 +204,12 @@ impl Stage {
 
     /// The fake Waldur's control API.
     pub(crate) fn waldur(&self) -> Control {
-        let pods = self.get("waldur", "pods");
+        self.waldur_in("waldur")
+    }
+
+    /// The control API of the fake in a namespace.
+    pub(crate) fn waldur_in(&self, namespace: &str) -> Control {
+        let pods = self.get(namespace, "pods");
         let address = pods["items"][0]["status"]["podIP"].as_str();
         Control::new(format!("{}:8081", address.expect("the fake runs")))
     }
@@ -227,7 +277,8 @@ pub(crate) fn processes(uid: &str, words: &[&str]) -> Vec<u32> {
     ids.filter(of_the_pod).filter(fits).collect()
 }
 
-fn checkout(path: &str) -> String {
+/// A file of the checkout.
+pub(crate) fn checkout(path: &str) -> String {
     reeve_e2e::checkout()
         .join(path)
         .to_str()

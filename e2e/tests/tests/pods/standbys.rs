@@ -5,10 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reeve_e2e_tests::until_some;
 use serde_json::{Value, json};
 
-use crate::stage::{SITE, SLOW, Stage, processes};
+use crate::stage::{SITE, SLOW, Stage, processes, until_some};
 
 /// How long a Lease is good for, and what taking it may take on top.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);

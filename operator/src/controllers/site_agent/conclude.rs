@@ -9,9 +9,9 @@ use super::{
     build::{ModeOutline, Outline},
     failover, pod_monitor,
     preflight::{Findings, Obstacle},
-    put_back,
+    put_back, restarts,
 };
-use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict, kind::FollowUp};
+use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
 
 /// The longest message of a mode, in characters: the schema's limit.
 const LONGEST_MESSAGE: usize = 1024;
@@ -54,11 +54,11 @@ pub(super) fn conclude(
         .iter()
         .zip(&statuses)
         .map(|(mode, status)| (mode.outline, mode.lease, status));
+    let mut follow_up = failover::follow_up(seen.clone(), before);
+    follow_up.news.extend(restarts::news(seen, before));
+    follow_up.counts = told.counts;
     Conclusion {
-        follow_up: FollowUp {
-            counts: told.counts,
-            ..failover::follow_up(seen, before)
-        },
+        follow_up,
         verdict: verdict(outline, &modes, &findings),
         conditions,
         again_at: findings.again_at().into_iter().chain(told.again_at).min(),

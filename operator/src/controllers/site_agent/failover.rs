@@ -97,11 +97,12 @@ fn news(mode: &ModeOutline, before: Option<&Leader>, pod: &str, changes: i32) ->
     News {
         reason: names::REASON_FAILED_OVER,
         note: format!("{}: pod {pod} has taken over{from}{times}", mode.part),
-        count: Count {
+        warns: false,
+        count: Some(Count {
             what: Counted::Failover,
             mode: mode.part.mode.slug(),
             times: changes.unsigned_abs().into(),
-        },
+        }),
     }
 }
 

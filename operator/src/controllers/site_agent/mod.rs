@@ -14,6 +14,7 @@ mod pod_monitor;
 mod preflight;
 mod put_back;
 mod rbac;
+mod restarts;
 mod standbys;
 mod typed;
 mod validate;
@@ -29,7 +30,8 @@ use build::ModeOutline;
 
 use crate::engine::{
     Bid, Built, Conclusion, Content, Holdings, Kind, KindStatus, Observed, Owner, Reference, Restriction,
-    Settings, dereference::of_sources,
+    Settings,
+    dereference::{merge, of_sources},
 };
 
 pub use build::Outline;
@@ -61,7 +63,9 @@ impl Kind for SiteAgents {
     }
 
     fn references(object: &SiteAgent) -> Vec<Reference> {
-        of_sources(validate::content_uses(object).into_iter().map(|used| used.source))
+        let content = validate::content_uses(object).into_iter().map(|used| used.source);
+        let mounted = overrides::mounted::references(&object.spec);
+        merge(of_sources(content).into_iter().chain(mounted))
     }
 
     fn validate(

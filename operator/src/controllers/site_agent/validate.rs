@@ -10,7 +10,13 @@ use reeve_crds::{PodMonitoring, Preflight, SiteAgent, SiteAgentSpec, Slurm};
 use reeve_site_agent::{Agent, AgentVersion, LogLevel, Mode, Part, Runtime, ValidSite};
 
 use super::{
-    egress, network::Network, overrides, pod::SLURM_CONF, pod_monitor, standbys::Standbys, typed::read,
+    egress,
+    network::Network,
+    overrides::{self, mounted},
+    pod::SLURM_CONF,
+    pod_monitor,
+    standbys::Standbys,
+    typed::read,
 };
 use crate::engine::{self, Settings};
 
@@ -71,6 +77,8 @@ pub(super) struct ValidMode {
     pub(super) log_level: Option<LogLevel>,
     pub(super) resources: k8s_openapi::api::core::v1::ResourceRequirements,
     pub(super) overrides: Option<PodTemplateSpec>,
+    /// What its volumes need and is not there, a sentence for each.
+    pub(super) missing: Vec<String>,
 }
 
 /// What the spec says of a mode's pods, whatever their group.
@@ -159,7 +167,7 @@ pub(super) fn validate(
                 .map(|i| format!("{}: {}", i.path, i.message))
                 .collect();
             Ok(ValidSiteAgent {
-                modes: valid_modes(&site, &pods),
+                modes: valid_modes(&site, &pods, overrides.as_ref(), content),
                 site,
                 image: spec.image.clone(),
                 pull_secrets: spec.image_pull_secrets.clone(),
@@ -238,7 +246,12 @@ fn mode_pods(spec: &SiteAgentSpec, mode: Mode, root: &FieldPath) -> Result<ModeP
 }
 
 /// The pods of each mode and group that have work.
-fn valid_modes(site: &ValidSite, pods: &BTreeMap<Mode, ModePods>) -> Vec<ValidMode> {
+fn valid_modes(
+    site: &ValidSite,
+    pods: &BTreeMap<Mode, ModePods>,
+    shared: Option<&PodTemplateSpec>,
+    content: &engine::Content,
+) -> Vec<ValidMode> {
     let valid = |part: Part| {
         let runtime = site.runtime(&part)?.clone();
         let ModePods {
@@ -252,6 +265,7 @@ fn valid_modes(site: &ValidSite, pods: &BTreeMap<Mode, ModePods>) -> Vec<ValidMo
             log_level: *log_level,
             resources: resources.clone(),
             overrides: overrides.clone(),
+            missing: mounted::missing([shared, overrides.as_ref()], content),
         })
     };
     site.parts().into_iter().filter_map(valid).collect()

@@ -5,6 +5,7 @@ mod admission;
 mod containers;
 pub(super) mod levels;
 mod mount_path;
+pub(super) mod mounted;
 mod resources;
 #[cfg(test)]
 mod tests;

@@ -227,7 +227,10 @@ impl Look<'_> {
                 ..self.job(mode, name, job)
             },
             None if passed => Finding::new(PreflightResult::Passed, ""),
-            None => Finding::new(PreflightResult::Running, "is about to start"),
+            None => match &mode.missing {
+                Some(missing) => Finding::new(PreflightResult::Failed, missing),
+                None => Finding::new(PreflightResult::Running, "is about to start"),
+            },
         }
     }
 
@@ -246,7 +249,7 @@ impl Look<'_> {
     fn job(&self, mode: &ModeOutline, name: &str, job: &JobState) -> Finding {
         let pod = self.observed.pod_of_job(name);
         let Some(end) = &job.end else {
-            return under_way(pod);
+            return under_way(mode, pod);
         };
         if end.succeeded {
             return Finding {
@@ -289,13 +292,16 @@ impl Look<'_> {
 }
 
 /// What is said of a Job that has not ended.
-fn under_way(pod: Option<&JobPodState>) -> Finding {
+fn under_way(mode: &ModeOutline, pod: Option<&JobPodState>) -> Finding {
     let Some(pod) = pod else {
         return Finding::new(PreflightResult::Running, "waits for its pod");
     };
     match &pod.waiting {
         None => Finding::new(PreflightResult::Running, "runs"),
         Some((reason, _)) if ON_ITS_WAY.contains(&reason.as_str()) => {
+            if let Some(missing) = &mode.missing {
+                return Finding::new(PreflightResult::Failed, missing);
+            }
             let message =
                 "its pod waits for its volumes, its network or an image; kubectl describe pod says which";
             Finding::new(PreflightResult::Running, message)

@@ -36,6 +36,8 @@ pub(super) struct ModeOutline {
     pub deployment: String,
     /// Digest of what is looked at.
     pub hash: String,
+    /// What its volumes need and is not there: no pod could start.
+    pub missing: Option<String>,
 }
 
 /// What becomes of a mode's Deployment.
@@ -47,6 +49,8 @@ enum Step {
     Held { job: String },
     /// It is held back, and a Job is started.
     Start { attempt: u32 },
+    /// It is held back until what its pods mount is there: the Job's would only wait for it.
+    Lacking,
 }
 
 /// The decisions over all modes of an object.
@@ -95,9 +99,13 @@ impl<'a> Gates<'a> {
                 part: mode.part.clone(),
                 deployment: owner.child_name(&[&mode.part.to_string()]),
                 hash: gates.context(mode).hash(),
+                missing: Some(mode.missing.join("; ")).filter(|missing| !missing.is_empty()),
             };
             let step = match seen.filter(|_| gates.outline.gated) {
-                Some(seen) => step(seen, &outline),
+                Some(seen) => match step(seen, &outline) {
+                    Step::Start { .. } if outline.missing.is_some() => Step::Lacking,
+                    step => step,
+                },
                 None => Step::Open { job: None },
             };
             gates.steps.insert(mode.part.clone(), step);
@@ -119,7 +127,10 @@ impl<'a> Gates<'a> {
     }
 
     fn is_closed(&self, part: &Part) -> bool {
-        matches!(self.steps.get(part), Some(Step::Held { .. } | Step::Start { .. }))
+        matches!(
+            self.steps.get(part),
+            Some(Step::Held { .. } | Step::Start { .. } | Step::Lacking)
+        )
     }
 
     /// Whether the Deployment of these pods is held back: their own preflight has not passed, or that of those to which a
@@ -188,7 +199,7 @@ impl<'a> Gates<'a> {
             Some(Step::Held { job } | Step::Open { job: Some(job) }) => {
                 return self.keep(&outline.part, job, children);
             }
-            Some(Step::Open { job: None }) | None => return,
+            Some(Step::Open { job: None } | Step::Lacking) | None => return,
         };
         let attempt = start.to_string();
         let job = name(self.owner, &outline.part, ["preflight", &outline.hash, &attempt]);
