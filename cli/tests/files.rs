@@ -277,12 +277,21 @@ fn every_example_is_valid_and_renders() {
         let output = run(&[&["validate"], &arguments[..]].concat(), b"");
         assert_eq!(code(&output), 0, "{files:?}: {}", err(&output));
         let children = rendered(&arguments, b"");
-        let agents = children.iter().filter(|child| child["kind"] == "Deployment").map(|deployment| {
-            let agent = &deployment["spec"]["template"]["spec"]["containers"][0];
-            (agent["image"].to_string().contains("moab"), agent["securityContext"]["runAsUser"] == 0)
-        });
+        let agents = children
+            .iter()
+            .filter(|child| child["kind"] == "Deployment")
+            .map(|deployment| {
+                let agent = &deployment["spec"]["template"]["spec"]["containers"][0];
+                (
+                    agent["image"].to_string().contains("moab"),
+                    agent["securityContext"]["runAsUser"] == 0,
+                )
+            });
         let agents: Vec<_> = agents.collect();
-        assert!(!agents.is_empty() && agents.iter().all(|(moab, root)| moab == root), "{files:?}: {agents:?}");
+        assert!(
+            !agents.is_empty() && agents.iter().all(|(moab, root)| moab == root),
+            "{files:?}: {agents:?}"
+        );
         if folder.ends_with("site-agent-mixed") {
             assert_eq!(agents.iter().filter(|(_, root)| *root).count(), 3);
             assert_eq!(agents.len(), 6);

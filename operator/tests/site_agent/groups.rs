@@ -297,10 +297,15 @@ fn an_offering_that_changes_its_group_leaves_one_before_it_is_in_the_other() {
     let applied = |built: &Built<Outline>| {
         let children = built.children.in_order().into_iter();
         let deployments = children.filter(|child| child.key.kind == ChildKind::Deployment);
-        deployments.map(|child| child.key.name.clone()).collect::<Vec<_>>()
+        deployments
+            .map(|child| child.key.name.clone())
+            .collect::<Vec<_>>()
     };
     let built = site.build();
-    assert!(built.children.keeps(&old), "until the others were found able to work");
+    assert!(
+        built.children.keeps(&old),
+        "until the others were found able to work"
+    );
     assert_eq!(applied(&built), [""; 0]);
 
     site.end(true, "");
@@ -308,7 +313,11 @@ fn an_offering_that_changes_its_group_leaves_one_before_it_is_in_the_other() {
     assert!(!built.children.wants(&old), "now they go");
     assert_eq!(applied(&built), [""; 0], "nobody does it meanwhile");
     let role = body(&built, ChildKind::Role, "site")["rules"][0]["resourceNames"].clone();
-    assert_eq!(role, json!(["site-orders", "site-membership", "site-reports"]), "to release them");
+    assert_eq!(
+        role,
+        json!(["site-orders", "site-membership", "site-reports"]),
+        "to release them"
+    );
 
     site.restriction = None;
     assert_eq!(

@@ -69,13 +69,20 @@ pub(crate) async fn offerings_of_another_image_and_user_have_pods_of_their_own_a
     let slurm = generation(lab, "site-orders").await;
     lab.set("site", "offerings", offerings).await;
     until("the pods of MOAB have the new image", SOON, async || {
-        let newer = pods(lab).await.into_iter().filter(|(_, image, _)| image.ends_with(":1.0.7-b"));
+        let newer = pods(lab)
+            .await
+            .into_iter()
+            .filter(|(_, image, _)| image.ends_with(":1.0.7-b"));
         newer.count() == 3
     })
     .await;
     serves(lab, "site").await;
     let names: Vec<_> = found.into_iter().map(|(component, ..)| component).collect();
-    let after: Vec<_> = pods(lab).await.into_iter().map(|(component, ..)| component).collect();
+    let after: Vec<_> = pods(lab)
+        .await
+        .into_iter()
+        .map(|(component, ..)| component)
+        .collect();
     assert_eq!(after, names, "nothing was renamed");
     assert_eq!(generation(lab, "site-orders").await, slurm);
 }
@@ -107,7 +114,10 @@ pub(crate) async fn an_offering_that_becomes_roots_is_served_by_root_only_when_i
     let roots = async || {
         let all = deployments(lab, "site").await;
         let roots = ["site-membership-root", "site-orders-root", "site-reports-root"];
-        roots.into_iter().filter(|root| all.iter().any(|name| name == root)).collect::<Vec<_>>()
+        roots
+            .into_iter()
+            .filter(|root| all.iter().any(|name| name == root))
+            .collect::<Vec<_>>()
     };
     assert_eq!(roots().await, [""; 0], "the former pods may still work");
 
@@ -118,7 +128,11 @@ pub(crate) async fn an_offering_that_becomes_roots_is_served_by_root_only_when_i
     .await;
     lab.settled(lab.mark()).await;
     assert_eq!(roots().await.len(), 2, "a process may still process orders");
-    let kept = lab.api::<Lease>().get_opt("site-orders").await.expect("it can be read");
+    let kept = lab
+        .api::<Lease>()
+        .get_opt("site-orders")
+        .await
+        .expect("it can be read");
     assert!(kept.is_some(), "its supervisor has to be able to release it");
 
     lease(lab, "site-orders", None).await;
@@ -126,8 +140,16 @@ pub(crate) async fn an_offering_that_becomes_roots_is_served_by_root_only_when_i
     assert_eq!(roots().await.len(), 3);
     let after = deployments(lab, "site").await;
     let moab = |names: &[String]| -> Vec<String> {
-        names.iter().filter(|name| name.contains("-agent-moab-")).cloned().collect()
+        names
+            .iter()
+            .filter(|name| name.contains("-agent-moab-"))
+            .cloned()
+            .collect()
     };
     assert_eq!(after.len(), 6, "{after:?}");
-    assert_eq!(moab(&after), moab(&before), "the other group has nothing to do with it");
+    assert_eq!(
+        moab(&after),
+        moab(&before),
+        "the other group has nothing to do with it"
+    );
 }
