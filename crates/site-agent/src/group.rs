@@ -66,12 +66,11 @@ impl Group {
         let shown = Some(shown.trim_matches('-')).filter(|shown| !shown.is_empty());
         let user = if root { "-root" } else { "" };
         let digest = Sha256::digest(format!("{repository}\0{root}\0{}", variant.unwrap_or_default()));
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(Some(format!(
-            "{}{user}-{}",
-            shown.unwrap_or("image"),
-            &digits[..DIGITS]
-        )))
+        let digits = digest
+            .iter()
+            .take(DIGITS / 2)
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        Self(Some(format!("{}{user}-{digits}", shown.unwrap_or("image"))))
     }
 }
 
@@ -272,12 +271,12 @@ mod tests {
     use crate::fixture::{offering, site, tagged};
 
     /// An offering with this name, image and user.
-    fn served(name: &str, image: Option<Image>, root: bool) -> Value {
+    fn served(name: &str, image: Option<(&str, &str)>, root: bool) -> Value {
         let mut offering = offering();
         offering["name"] = name.into();
         offering["backend"]["runAsRoot"] = root.into();
-        if let Some(image) = image {
-            offering["image"] = serde_json::to_value(image).expect("JSON");
+        if let Some((repository, tag)) = image {
+            offering["image"] = serde_json::to_value(tagged(repository, tag)).expect("JSON");
         }
         offering
     }
@@ -292,21 +291,17 @@ mod tests {
         groups.iter().map(|group| group.name().to_owned()).collect()
     }
 
-    fn own(repository: &str, tag: &str) -> Option<Image> {
-        Some(tagged(repository, tag))
-    }
-
     #[test]
     fn offerings_of_one_image_and_user_are_a_group_and_the_objects_image_without_root_is_the_default() {
         let moab = "registry.example.org:5000/hpc/Agent_MOAB";
         let found = groups(&[
             served("a", None, false),
-            served("b", own("opennode/waldur-site-agent", "1.0.7"), false),
+            served("b", Some(("opennode/waldur-site-agent", "1.0.7")), false),
             served("c", None, true),
-            served("d", own(moab, "1.0.7"), false),
-            served("e", own(moab, "1.0.7"), true),
-            served("f", own(moab, "1.0.7"), true),
-            served("g", own("other.example.org/hpc/Agent_MOAB", "1.0.7"), true),
+            served("d", Some((moab, "1.0.7")), false),
+            served("e", Some((moab, "1.0.7")), true),
+            served("f", Some((moab, "1.0.7")), true),
+            served("g", Some(("other.example.org/hpc/Agent_MOAB", "1.0.7")), true),
         ]);
         assert_eq!(found[..3], ["default", "default", "root"]);
         assert!(
@@ -322,14 +317,14 @@ mod tests {
     fn a_new_tag_keeps_the_name_also_where_an_object_has_several_images_of_a_repository() {
         let with = |tags: [&str; 3]| {
             let offerings = [("a", tags[0]), ("b", tags[1]), ("c", tags[2])];
-            groups(&offerings.map(|(name, tag)| served(name, own("hpc/agent", tag), false)))
+            groups(&offerings.map(|(name, tag)| served(name, Some(("hpc/agent", tag)), false)))
         };
         let before = with(["1.0.7-slurm", "1.0.7-moab", "1.0.7-moab"]);
         assert_ne!(before[0], before[1]);
         assert_eq!(before[1], before[2]);
         assert_eq!(with(["1.0.8-slurm", "1.0.7-moab", "1.0.7-moab"]), before);
         assert_eq!(with(["1.0.7-slurm", "1.0.8-moab", "1.0.8-moab"]), before);
-        let alone = groups(&[served("a", own("hpc/agent", "2"), false)]);
+        let alone = groups(&[served("a", Some(("hpc/agent", "2")), false)]);
         assert_eq!(alone[0], before[0], "what comes later renames nobody");
     }
 
@@ -343,7 +338,7 @@ mod tests {
             "a/b/",
             &"-_".repeat(60),
         ] {
-            let found = groups(&[served("a", own(repository, "1"), true)]);
+            let found = groups(&[served("a", Some((repository, "1")), true)]);
             let part = format!("membership-{}", found[0]);
             assert!(part.len() <= 63, "{part}");
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
