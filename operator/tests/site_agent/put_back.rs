@@ -11,6 +11,7 @@ use reeve_operator::{
         Built, ChildKey, ChildKind, ChildState, Conclusion, DeploymentState, Detail, Kind, LeaseState,
         Observed, ReplicaSetState, Verdict,
         kind::{Count, Counted},
+        memory::digest,
     },
 };
 use serde_json::{Value, json};

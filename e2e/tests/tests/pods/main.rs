@@ -85,6 +85,7 @@ fn main() -> ExitCode {
             a_pod_that_is_lost_without_a_word_is_replaced_within_the_lease_duration,
             a_handover_that_is_asked_for_is_done_in_order,
             a_rollout_costs_one_handover_because_the_leading_pod_goes_last,
+            a_template_whose_agent_exits_at_its_start_is_put_back_and_the_former_one_works_on,
             without_standbys_again_one_pod_is_left_and_works,
         }
         operator {

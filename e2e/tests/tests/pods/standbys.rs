@@ -283,6 +283,55 @@ pub(crate) async fn a_rollout_costs_one_handover_because_the_leading_pod_goes_la
     assert_one_at_a_time(stage, since, 1).await;
 }
 
+/// Python ends at once where its library is not; preflight would find that.
+pub(crate) async fn a_template_whose_agent_exits_at_its_start_is_put_back_and_the_former_one_works_on(
+    stage: &Stage,
+) {
+    let (since, before) = (now(stage).await, settled(stage).await);
+    let asked_at = Timestamp::now();
+    let breaks = json!([{"name": "agent", "env": [{"name": "PYTHONHOME", "value": "/nowhere"}]}]);
+    let breaks = json!({"podOverrides": {"spec": {"containers": breaks}}});
+    let patch = json!({"spec": {"preflight": {"enabled": false}, "modes": {"orders": breaks}}});
+    stage.patch("siteagent/site", "merge", &patch);
+    let condition = |type_: &str| {
+        let conditions = stage.get(SITE, "siteagent/site")["status"]["conditions"].clone();
+        let mut conditions = conditions.as_array().cloned().unwrap_or_default();
+        conditions.retain(|condition| condition["type"] == type_);
+        conditions.pop().unwrap_or_default()
+    };
+    let message = until_some("it is put back", SLOW, async || {
+        let ready = condition("Ready");
+        let message = ready["message"].as_str().unwrap_or_default().to_owned();
+        (ready["reason"] == "RolloutPutBack").then_some(message)
+    });
+    let message = message.await;
+    assert!(
+        message.contains("orders: no agent of the changed pods got to run (the command exited"),
+        "{message}"
+    );
+    println!(
+        "put back {:.0} s after the change",
+        Timestamp::now().duration_since(asked_at).as_secs_f64()
+    );
+    let after = until_some("the former agent works on", SLOW, async || {
+        let term = term(stage).filter(|term| term.state == "Running");
+        term.filter(|_| condition("Available")["status"] == "True")
+    });
+    let after = after.await;
+    println!(
+        "worked on {:.0} s after the change",
+        Timestamp::now().duration_since(asked_at).as_secs_f64()
+    );
+    assert_eq!(condition("Ready")["reason"], "RolloutPutBack");
+    assert_one_at_a_time(stage, since, changes(&before, &after)).await;
+
+    let patch =
+        json!({"spec": {"preflight": {"enabled": true}, "modes": {"orders": {"podOverrides": null}}}});
+    stage.patch("siteagent/site", "merge", &patch);
+    let restored = settled(stage).await;
+    assert_eq!(restored.uid, after.uid, "what runs is what is wanted");
+}
+
 pub(crate) async fn without_standbys_again_one_pod_is_left_and_works(stage: &Stage) {
     let (since, before) = (now(stage).await, settled(stage).await);
     set_standbys(stage, 0);

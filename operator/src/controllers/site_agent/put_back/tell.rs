@@ -44,9 +44,8 @@ pub(in super::super) fn tell(
             }),
             End::None | End::Stays(_) => trying(mode, observed, trial.as_ref(), last),
         };
-        let is_back =
-            |rollout: &Option<&RolloutStatus>| rollout.is_some_and(|r| r.phase == RolloutPhase::PutBack);
-        if is_back(&rollout.as_ref()) && !(is_back(&last) && last == rollout.as_ref()) {
+        let is_back = |rollout: &RolloutStatus| rollout.phase == RolloutPhase::PutBack;
+        if rollout.as_ref().is_some_and(is_back) && last != rollout.as_ref() {
             told.counts.push(Count {
                 what: Counted::PutBack,
                 mode: mode.part.mode.slug(),

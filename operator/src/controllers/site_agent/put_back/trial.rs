@@ -149,3 +149,35 @@ fn cleaned(word: &str) -> String {
     let clean = word.chars().filter(|c| !c.is_control());
     clean.take(LONGEST_CAUSE).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_of;
+
+    #[test]
+    fn a_pod_is_told_by_the_name_of_its_replica_set() {
+        let sets = ["site-orders-6b8f", "site-orders-7d9c"];
+        let of = |pod: &str, set: &str| is_of(pod, set, sets.into_iter());
+        assert!(of("site-orders-7d9c-q4z7w", "site-orders-7d9c"));
+        assert!(!of("site-orders-6b8f-q4z7w", "site-orders-7d9c"));
+        assert!(!of("site-orders-7d9c", "site-orders-7d9c"));
+        assert!(
+            !of("site-orders-7d9c-x-q4z7w", "site-orders-7d9c"),
+            "another Deployment's"
+        );
+    }
+
+    #[test]
+    fn where_names_are_cut_to_the_same_nobody_knows() {
+        let long = "a".repeat(56);
+        let sets = [format!("{long}-6b8f"), format!("{long}-7d9c")];
+        let pod = format!("{long}-7q4z7w");
+        let of = |number: usize| is_of(&pod, &sets[number], sets.iter().map(String::as_str));
+        assert!(of(1) && !of(0), "one letter tells them apart");
+        let long = "a".repeat(58);
+        let sets = [format!("{long}-6b8f"), format!("{long}-7d9c")];
+        let pod = format!("{long}q4z7w");
+        let of = |number: usize| is_of(&pod, &sets[number], sets.iter().map(String::as_str));
+        assert!(!of(1) && !of(0));
+    }
+}
