@@ -25,7 +25,7 @@ struct Play {
 }
 
 impl Play {
-    fn add<T>(&mut self, name: impl Into<String>, test: T)
+    fn add<T>(&mut self, name: &'static str, test: T)
     where
         T: AsyncFnOnce(&Stage) + Send + 'static,
     {
@@ -46,12 +46,14 @@ macro_rules! tests {
     };
 }
 
-/// Adds tests to the play that wait side by side, since they do not touch one another, as one.
+/// Adds a test to the play that consists of several, which wait side by side, since they do not touch one another.
 macro_rules! side_by_side {
-    ($play:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
-        let names = [$($(concat!(stringify!($module), "::", stringify!($test))),+),+];
-        $play.add(names.join(" beside "), async |stage: &Stage| {
-            tokio::join!($(async { $($module::$test(stage).await;)+ }),+);
+    ($play:ident: $name:ident = $($module:ident { $($test:ident),+ $(,)? })+) => {
+        $play.add(concat!("side_by_side::", stringify!($name)), async |stage: &Stage| {
+            tokio::join!($(async { $(
+                $module::$test(stage).await;
+                println!(concat!(stringify!($module), "::", stringify!($test), " ... ok"));
+            )+ }),+);
         });
     };
 }
@@ -93,12 +95,12 @@ fn main() -> ExitCode {
             an_upgrade_of_the_chart_restarts_no_agent,
         }
     }
-    side_by_side! { play:
+    side_by_side! { play: plain_and_over_tls_and_as_root_agents_carry_out_orders =
         events { an_event_agent_hears_of_an_order_and_says_that_it_is_connected }
         secure { over_tls_an_event_agent_trusts_the_authority_of_ca_ref }
         root { an_agent_that_is_root_has_no_capability_and_carries_out_an_order }
     }
-    side_by_side! { play:
+    side_by_side! { play: what_goes_wrong_without_a_restart_shows_and_heals =
         events {
             a_dropped_connection_comes_back_by_itself,
             a_broker_that_refuses_shows_and_is_no_reason_to_restart,
@@ -109,7 +111,7 @@ fn main() -> ExitCode {
             a_slurm_mount_that_is_not_there_leaves_the_pod_as_it_is_and_is_named_and_put_right_it_rolls,
         }
     }
-    side_by_side! { play:
+    side_by_side! { play: what_a_restart_heals_is_restarted =
         events { a_connection_on_which_nothing_comes_any_more_shows_and_the_agent_is_restarted }
         secure { a_waldur_without_queues_is_named }
     }
