@@ -96,216 +96,73 @@ fn word(step: &Step<'_>) -> &'static str {
     match step {
         Step::Roll => "roll",
         Step::Stay(_) => "stay",
-        Step::PutBack(..) => "put back",
+        Step::PutBack(..) => "put-back",
         Step::Leave(_) => "leave",
     }
 }
 
-/// Deployment, trial of its template, request to reconcile, template wanted, whether the good one is kept; what follows,
-/// and which is healthy then.
-type Row = (
-    DeploymentState,
-    Option<Trial>,
-    Option<&'static str>,
-    &'static str,
-    bool,
-    &'static str,
-    Option<&'static str>,
-);
+/// What the Deployment says (its template, the healthy one, the refused one), how its template fares, the request to
+/// reconcile, the template wanted, and whether the good one is kept; then what is done, and which one is healthy by then.
+const TABLE: &str = "
+    # The first one: there is nothing before it.
+    new  -    -         -      -     new   no   => roll     -
+    new  -    -         tries  -     new   no   => roll     -
+    new  -    -         failed -     new   no   => stay     -
+    new  -    -         runs   -     new   no   => roll     new
+    # A change: while the leading pod is of the former one, nobody has tried.
+    good good -         runs   -     new   yes  => roll     good
+    new  good -         -      -     new   yes  => roll     good
+    new  good -         tries  -     new   yes  => roll     good
+    new  good -         runs   -     new   yes  => roll     new
+    new  good -         failed -     new   yes  => put-back good
+    new  good -         failed -     new   no   => stay     good
+    new  good -         failed -     newer yes  => roll     good
+    # Once it has run, an agent that fails is no matter of the template.
+    new  new  -         failed -     new   yes  => roll     new
+    # Put back: it stays so, also when the agents of the good one fail by now.
+    good good new       -      -     new   yes  => put-back good
+    good good new       runs   -     new   yes  => put-back good
+    good good new       failed -     new   yes  => put-back good
+    good good new       runs   -     new   no   => leave    good
+    # Until another template is wanted, or another try.
+    good good new       runs   -     newer yes  => roll     good
+    good good new       runs   -     good  yes  => roll     good
+    good good new       runs   again new   yes  => roll     good
+    good good new/again runs   again new   yes  => put-back good
+";
 
 #[test]
 fn what_becomes_of_a_template() {
-    let failed = || Some(trial(ModeState::BackOff, 5));
-    let tries = || Some(trial(ModeState::BackOff, 4));
-    let runs = || Some(trial(ModeState::Running, 0));
-    let good = Some("good");
-    let rows: [Row; 19] = [
-        // The first one: there is nothing before it.
-        (
-            deployment("new", None, None),
-            None,
-            None,
-            "new",
-            false,
-            "roll",
-            None,
-        ),
-        (
-            deployment("new", None, None),
-            tries(),
-            None,
-            "new",
-            false,
-            "roll",
-            None,
-        ),
-        (
-            deployment("new", None, None),
-            failed(),
-            None,
-            "new",
-            false,
-            "stay",
-            None,
-        ),
-        (
-            deployment("new", None, None),
-            runs(),
-            None,
-            "new",
-            false,
-            "roll",
-            Some("new"),
-        ),
-        // A change: while the leading pod is of the former one, nobody has tried.
-        (
-            deployment("good", good, None),
-            runs(),
-            None,
-            "new",
-            true,
-            "roll",
-            good,
-        ),
-        (
-            deployment("new", good, None),
-            None,
-            None,
-            "new",
-            true,
-            "roll",
-            good,
-        ),
-        (
-            deployment("new", good, None),
-            tries(),
-            None,
-            "new",
-            true,
-            "roll",
-            good,
-        ),
-        (
-            deployment("new", good, None),
-            runs(),
-            None,
-            "new",
-            true,
-            "roll",
-            Some("new"),
-        ),
-        (
-            deployment("new", good, None),
-            failed(),
-            None,
-            "new",
-            true,
-            "put back",
-            good,
-        ),
-        (
-            deployment("new", good, None),
-            failed(),
-            None,
-            "new",
-            false,
-            "stay",
-            good,
-        ),
-        // Once it has run, an agent that fails is no matter of the template.
-        (
-            deployment("new", Some("new"), None),
-            failed(),
-            None,
-            "new",
-            true,
-            "roll",
-            Some("new"),
-        ),
-        // Put back: it stays so, also when the agents of the good one fail by now.
-        (
-            deployment("good", good, Some("new")),
-            None,
-            None,
-            "new",
-            true,
-            "put back",
-            good,
-        ),
-        (
-            deployment("good", good, Some("new")),
-            runs(),
-            None,
-            "new",
-            true,
-            "put back",
-            good,
-        ),
-        (
-            deployment("good", good, Some("new")),
-            failed(),
-            None,
-            "new",
-            true,
-            "put back",
-            good,
-        ),
-        (
-            deployment("good", good, Some("new")),
-            runs(),
-            None,
-            "new",
-            false,
-            "leave",
-            good,
-        ),
-        // Until another template is wanted, or another try.
-        (
-            deployment("good", good, Some("new")),
-            runs(),
-            None,
-            "newer",
-            true,
-            "roll",
-            good,
-        ),
-        (
-            deployment("good", good, Some("new")),
-            runs(),
-            None,
-            "good",
-            true,
-            "roll",
-            good,
-        ),
-        (
-            deployment("good", good, Some("new")),
-            runs(),
-            Some("again"),
-            "new",
-            true,
-            "roll",
-            good,
-        ),
-        (
-            deployment("good", good, Some("new/again")),
-            runs(),
-            Some("again"),
-            "new",
-            true,
-            "put back",
-            good,
-        ),
-    ];
-    for (number, (state, trial, request, wanted, kept, expected, healthy)) in rows.into_iter().enumerate() {
-        let keeps = if kept { keeps_good } else { keeps_none };
-        let fate = Fate::of(&state, trial.as_ref(), request, at(60), keeps);
-        assert_eq!(
-            word(&fate.step(wanted, &duties(&["a", "b"]))),
+    let rows = TABLE.lines().map(str::trim);
+    for row in rows.filter(|row| !row.is_empty() && !row.starts_with('#')) {
+        let words: Vec<_> = row.split_whitespace().collect();
+        let [
+            live,
+            healthy,
+            refused,
+            trial_word,
+            request,
+            wanted,
+            kept,
+            _,
             expected,
-            "row {number}"
-        );
-        assert_eq!(fate.healthy.as_deref(), healthy, "row {number}");
+            healthy_then,
+        ] = words[..]
+        else {
+            panic!("{row}")
+        };
+        let said = |word: &'static str| Some(word).filter(|word| *word != "-");
+        let trial = match trial_word {
+            "tries" => Some(trial(ModeState::BackOff, 4)),
+            "failed" => Some(trial(ModeState::BackOff, 5)),
+            "runs" => Some(trial(ModeState::Running, 0)),
+            _ => None,
+        };
+        let keeps = if kept == "yes" { keeps_good } else { keeps_none };
+        let state = deployment(live, said(healthy), said(refused));
+        let fate = Fate::of(&state, trial.as_ref(), said(request), at(60), keeps);
+        assert_eq!(word(&fate.step(wanted, &duties(&["a", "b"]))), expected, "{row}");
+        assert_eq!(fate.healthy.as_deref(), said(healthy_then), "{row}");
     }
 }
 
@@ -315,8 +172,8 @@ fn pods_with_duties_that_others_may_have_by_now_are_not_put_back() {
     let new = deployment("new", Some("good"), None);
     let fate = Fate::of(&new, Some(&failed), None, at(60), keeps_good);
     for (wanted, expected) in [
-        (&["a"][..], "put back"),
-        (&["a", "b"], "put back"),
+        (&["a"][..], "put-back"),
+        (&["a", "b"], "put-back"),
         (&["b"], "stay"),
         (&[], "stay"),
     ] {
