@@ -267,6 +267,22 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_is_handed_over_in_all_its_pod_groups_or_in_the_one_that_is_named() {
+        let mut root = mode("orders", "Running", 2);
+        root["group"] = "root".into();
+        let modes = json!([mode("orders", "Running", 2), root, mode("reports", "Running", 2)]);
+        let pair = |mode: &str| (mode.to_owned(), format!("site-{mode}"));
+        assert_eq!(
+            chosen(&site(1, &modes), Some("orders")),
+            Ok(vec![pair("orders"), pair("orders-root")])
+        );
+        assert_eq!(
+            chosen(&site(1, &modes), Some("orders-root")),
+            Ok(vec![pair("orders-root")])
+        );
+    }
+
+    #[test]
     fn what_cannot_be_handed_over_is_refused_with_the_remedy() {
         let modes = json!([mode("orders", "Running", 2)]);
         assert_eq!(
