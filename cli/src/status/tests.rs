@@ -59,24 +59,6 @@ fn an_object_that_runs_shows_conditions_modes_and_offerings() {
 }
 
 #[test]
-fn pods_of_a_group_are_shown_as_they_are_labelled() {
-    let mut object = running();
-    object["status"]["modes"][1]["group"] = "root".into();
-    object["status"]["offerings"][0]["group"] = "root".into();
-    object["status"]["preflight"] =
-        json!([{"mode": "orders", "group": "root", "result": "Failed", "hash": "h"}]);
-    let text = shown(&object);
-    for line in [
-        "reports-root   Running",
-        "cluster-a   orders-root, reports-root",
-        "orders-root   Failed",
-    ] {
-        assert!(text.contains(line), "{line}: {text}");
-    }
-    assert!(text.contains("\norders         Running"), "{text}");
-}
-
-#[test]
 fn an_agent_that_is_alive_and_not_well_stands_out() {
     let refused = "orders: https://waldur.example.org refuses (status 401) the token";
     let mut object = running();
