@@ -11,10 +11,7 @@ use crate::{
     follow::{Follow, Followed},
     output::{OutputError, write_document},
     progress::is_meant,
-    status::{
-        State, Verdict,
-        site_agent::{part, preflights},
-    },
+    status::{State, Verdict, site_agent::preflights},
     verbs::{Console, get, label, merge, one},
 };
 
@@ -67,14 +64,9 @@ fn results(object: &Value) -> Vec<Value> {
         .map(|(_, only)| only);
     let found = object["status"]["preflight"].as_array().into_iter().flatten();
     found
-        .filter(|status| only.is_none_or(|only| is_meant(&its_part(status), only)))
+        .filter(|status| only.is_none_or(|only| is_meant(status["mode"].as_str().unwrap_or_default(), only)))
         .cloned()
         .collect()
-}
-
-/// Whom an entry of `status.preflight` speaks of.
-fn its_part(status: &Value) -> String {
-    part(&status["mode"], &status["group"])
 }
 
 /// The verdict on the request that the object carries.
@@ -106,7 +98,7 @@ fn once_diagnosed(object: &Value) -> Verdict {
         let colon = if message.is_empty() { "" } else { ": " };
         format!(
             "{} {}{colon}{message}",
-            its_part(status),
+            text("mode"),
             text("result").to_lowercase()
         )
     };
@@ -157,7 +149,7 @@ mod tests {
         assert_eq!(state(object("t2/orders", "t2/orders", &mixed)), State::Passed);
         assert_eq!(state(object("t2/events", "t2/events", &mixed)), State::Failed);
         let mut groups = object("t2/reports", "t2/reports", &mixed);
-        groups["status"]["preflight"][0] = json!({"mode": "reports", "group": "root", "result": "Passed"});
+        groups["status"]["preflight"][0] = json!({"mode": "reports-root", "result": "Passed"});
         assert_eq!(state(groups.clone()), State::Failed, "one of its groups");
         for field in [
             "/metadata/annotations/reeve.dev~1diagnose",

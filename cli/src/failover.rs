@@ -128,26 +128,26 @@ fn candidates(
     }
     let owner = Owner::of(SiteAgents::SLUG, &object);
     let modes = object.status.map(|status| status.modes).unwrap_or_default();
-    let is_meant = |mode: &&ModeStatus| only.is_none_or(|only| mode.part().is_meant_by(only));
+    let is_meant = |mode: &&ModeStatus| only.is_none_or(|only| mode.name.is_meant_by(only));
     let chosen: Vec<&ModeStatus> = modes.iter().filter(is_meant).collect();
     if chosen.is_empty() {
         let no_such_mode = NoSuchMode {
             object: label,
             mode: only.unwrap_or("at all").to_owned(),
-            known: modes.iter().map(|mode| mode.part().to_string()).collect(),
+            known: modes.iter().map(|mode| mode.name.to_string()).collect(),
         };
         return Err(no_such_mode.into());
     }
     let refused = chosen.iter().find(|mode| !has_ready_standby(mode));
     if let Some(mode) = refused {
         return Err(FailoverError::NoneReady(
-            mode.part().to_string(),
+            mode.name.to_string(),
             mode.ready,
             mode.desired,
         ));
     }
     let lease = |mode: &&ModeStatus| {
-        let part = mode.part().to_string();
+        let part = mode.name.to_string();
         let lease = owner.child_name(&[&part]);
         (part, lease)
     };
@@ -264,6 +264,21 @@ mod tests {
             "reports: no standby is ready (1 of 2 pods are); wait for one, kubectl reeve status shows them"
         );
         assert!(chosen(&site(1, &json!(alone)), Some("orders")).is_ok());
+    }
+
+    #[test]
+    fn a_mode_is_handed_over_in_all_its_pod_groups_or_in_the_one_that_is_named() {
+        let modes = ["orders", "orders-root", "reports"].map(|name| mode(name, "Running", 2));
+        let modes = json!(modes);
+        let pair = |mode: &str| (mode.to_owned(), format!("site-{mode}"));
+        assert_eq!(
+            chosen(&site(1, &modes), Some("orders")),
+            Ok(vec![pair("orders"), pair("orders-root")])
+        );
+        assert_eq!(
+            chosen(&site(1, &modes), Some("orders-root")),
+            Ok(vec![pair("orders-root")])
+        );
     }
 
     #[test]

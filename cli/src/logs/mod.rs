@@ -32,7 +32,7 @@ use crate::{
     exit::{Error, Outcome},
     follow::hopeless,
     progress::{NoSuchMode, is_meant, words},
-    status::{Verdict, site_agent::part_of},
+    status::Verdict,
     verbs::{Console, meant, owned_by},
 };
 
@@ -112,7 +112,8 @@ pub(crate) async fn logs(
 /// The pod groups of a mode, or the one that is named, as in the label of their pods.
 fn parts(object: &Value, label: &str, mode: &str) -> Result<Vec<String>, LogsError> {
     let modes = object["status"]["modes"].as_array().into_iter().flatten();
-    let mut known: Vec<_> = modes.map(part_of).collect();
+    let known = modes.filter_map(|mode| mode["name"].as_str());
+    let mut known: Vec<_> = known.map(ToOwned::to_owned).collect();
     known.sort_unstable();
     let (chosen, others): (Vec<_>, Vec<_>) = known.into_iter().partition(|part| is_meant(part, mode));
     if !chosen.is_empty() {

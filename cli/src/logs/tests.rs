@@ -36,7 +36,7 @@ fn a_mode_that_the_object_does_not_have_is_answered_with_those_it_has() {
 #[test]
 fn a_mode_means_all_its_pod_groups_and_one_of_them_itself() {
     let site = site(&json!({"modes": [
-        {"name": "orders", "group": "root"}, {"name": "orders", "group": "default"}, {"name": "reports", "group": "root"},
+        {"name": "orders-root"}, {"name": "orders"}, {"name": "reports-root"},
     ]}));
     let of = |word| parts(&site, "site", word).expect("it has it");
     assert_eq!(of("orders"), ["orders", "orders-root"]);

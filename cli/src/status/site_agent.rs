@@ -1,7 +1,6 @@
 //! What the status of a `SiteAgent` shows besides conditions: its modes and its offerings.
 
 use jiff::Timestamp;
-use reeve_site_agent::Group;
 use serde_json::Value;
 
 use super::{
@@ -15,9 +14,13 @@ pub(crate) fn sections(object: &Value, now: Timestamp) -> Vec<Section> {
     let list = |field: &str| object["status"][field].as_array().cloned().unwrap_or_default();
     let modes = list("modes").into_iter().map(|mode| mode_row(&mode, now));
     let offerings = list("offerings").into_iter().map(|offering| {
-        let modes = offering["modes"].as_array().into_iter().flatten();
-        let parts: Vec<_> = modes.map(|mode| part(mode, &offering["group"])).collect();
-        vec![text(&offering["name"]), Cell::from(parts.join(", "))]
+        let modes: Vec<_> = offering["modes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        vec![text(&offering["name"]), Cell::from(modes.join(", "))]
     });
     vec![
         Section::new(
@@ -39,7 +42,7 @@ pub(crate) fn preflights(found: &[Value], now: Timestamp) -> Section {
             _ => WAITING,
         };
         vec![
-            Cell::from(part(&found["mode"], &found["group"])),
+            text(&found["mode"]),
             Cell::styled(result, colour),
             Cell::from(age(found["checkedAt"].as_str().unwrap_or_default(), now)),
             text(&found["message"]),
@@ -57,7 +60,7 @@ fn mode_row(mode: &Value, now: Timestamp) -> Vec<Cell> {
         _ => WAITING,
     };
     vec![
-        Cell::from(part_of(mode)),
+        text(&mode["name"]),
         Cell::styled(state, colour),
         Cell::from(age(mode["since"].as_str().unwrap_or_default(), now)),
         Cell::from(format!("{}/{}", number("ready"), number("desired"))),
@@ -65,21 +68,6 @@ fn mode_row(mode: &Value, now: Timestamp) -> Vec<Cell> {
         text(&mode["leader"]["name"]),
         text(&mode["message"]),
     ]
-}
-
-/// What the pods of an entry of `status.modes` are called: the mode, and after it the pod group unless that is the
-/// default. The same as in their labels.
-pub(crate) fn part_of(mode: &Value) -> String {
-    part(&mode["name"], &mode["group"])
-}
-
-/// The same of a mode and a group.
-pub(crate) fn part(mode: &Value, group: &Value) -> String {
-    let mode = mode.as_str().unwrap_or_default();
-    match group.as_str() {
-        Some(group) if group != Group::default().name() => format!("{mode}-{group}"),
-        _ => mode.to_owned(),
-    }
 }
 
 fn text(value: &Value) -> Cell {

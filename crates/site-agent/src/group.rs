@@ -145,36 +145,6 @@ fn is_name(text: &str) -> bool {
     (1..=LONGEST).contains(&text.len()) && framed && text.chars().all(plain)
 }
 
-impl Serialize for Group {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Group {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        if !is_name(&name) {
-            return Err(de::Error::custom("the name of a pod group was expected"));
-        }
-        Ok(Self((name != DEFAULT).then_some(name)))
-    }
-}
-
-impl JsonSchema for Group {
-    fn schema_name() -> Cow<'static, str> {
-        "Group".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "maxLength": LONGEST, "pattern": r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"})
-    }
-}
-
 impl Serialize for Part {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -353,11 +323,6 @@ mod tests {
             let part: Part = text.parse().expect(text);
             assert_eq!(part.to_string(), text);
             assert_eq!(serde_json::from_value::<Part>(json!(text)).expect(text), part);
-            let group = serde_json::to_value(&part.group).expect("JSON");
-            assert_eq!(
-                serde_json::from_value::<Group>(group).expect("a group"),
-                part.group
-            );
         }
         for text in [
             "",

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use reeve_api_types::{Duration, schema};
-use reeve_site_agent::{Group, Mode, Part};
+use reeve_site_agent::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,11 +43,8 @@ fn two_minutes() -> Duration {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreflightStatus {
-    /// The mode.
-    pub mode: Mode,
-    /// The pod group. Default: `default`.
-    #[serde(default)]
-    pub group: Group,
+    /// The mode, as in `status.modes`.
+    pub mode: Part,
     /// How it came out.
     pub result: PreflightResult,
     /// Digest of what was looked at: image, configuration and pod.
@@ -60,16 +57,6 @@ pub struct PreflightStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-}
-
-impl PreflightStatus {
-    /// The pods that it speaks of.
-    pub fn part(&self) -> Part {
-        Part {
-            mode: self.mode,
-            group: self.group.clone(),
-        }
-    }
 }
 
 /// How a preflight came out.

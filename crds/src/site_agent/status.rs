@@ -1,7 +1,7 @@
 //! What the operator tells about a `SiteAgent`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use reeve_site_agent::{Group, Mode, Part};
+use reeve_site_agent::Part;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct SiteAgentStatus {
     pub conditions: Vec<Condition>,
     /// The modes that the offerings need, and how they are: one entry for each pod group of a mode.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name", "group"]))]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub modes: Vec<ModeStatus>,
     /// How many of the modes are ready, of how many: `2/3`. Each pod group of a mode counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct SiteAgentStatus {
     pub claims: Option<Vec<ClaimStatus>>,
     /// What was last found out about each mode before it starts, or on request: one entry for each of its pod groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mode", "group"]))]
+    #[schemars(length(max = 128), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mode"]))]
     pub preflight: Vec<PreflightStatus>,
     /// The value of the annotation `reeve.dev/diagnose` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,12 +53,9 @@ pub struct SiteAgentStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModeStatus {
-    /// The mode.
-    pub name: Mode,
-    /// The pod group: the offerings of one image and one user. Default: `default`, those without an image of their own
-    /// and without root.
-    #[serde(default)]
-    pub group: Group,
+    /// The mode, as `<mode>-<group>` for a pod group that is not the default; the same as in the pods' label
+    /// `app.kubernetes.io/component`.
+    pub name: Part,
     /// Digest of the configuration that its pods are to run with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -110,16 +107,6 @@ pub enum RolloutPhase {
     Trying,
     /// None of its agents got to run, so the former pods were put back.
     PutBack,
-}
-
-impl ModeStatus {
-    /// The pods that it speaks of.
-    pub fn part(&self) -> Part {
-        Part {
-            mode: self.name,
-            group: self.group.clone(),
-        }
-    }
 }
 
 /// Who holds a mode's Lease.
@@ -187,13 +174,13 @@ pub struct ClaimStatus {
     /// UUID of the offering, 32 lower-case hexadecimal digits.
     #[schemars(length(max = 32))]
     pub uuid: String,
-    /// The pods that have its orders: `<mode>`, or `<mode>-<group>` for a pod group that is not the default.
+    /// The mode that has its orders, as in `status.modes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orders: Option<Part>,
-    /// The pods that have its members.
+    /// The mode that has its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub membership: Option<Part>,
-    /// The pods that report its usage.
+    /// The mode that reports its usage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Part>,
 }
@@ -205,10 +192,7 @@ pub struct OfferingStatus {
     /// Name of the offering.
     #[schemars(length(max = 150))]
     pub name: String,
-    /// The modes that serve it.
+    /// The modes that serve it, as in `status.modes`.
     #[schemars(length(max = 4))]
-    pub modes: Vec<Mode>,
-    /// The pod group that serves it in each of them.
-    #[serde(default)]
-    pub group: Group,
+    pub modes: Vec<Part>,
 }

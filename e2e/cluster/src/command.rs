@@ -1,9 +1,28 @@
 //! Running other programs to their end, with an error that says which one failed and what it said.
 //! Long-running programs of the cluster are in `process` instead.
 
+use std::env;
 use std::process::{Command, Output, Stdio};
 
 use crate::error::{Error, Result};
+use crate::layout::checkout;
+
+/// cargo, in the checkout. When cargo runs us, it describes our own package in variables; build scripts that look at
+/// such variables would find them changed, and ring with all that needs it would be compiled anew at each turn.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(checkout());
+    for (name, _) in env::vars_os() {
+        let described = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if name
+            .to_str()
+            .is_some_and(|name| described.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
 
 /// Runs a command with nothing on its standard input and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {

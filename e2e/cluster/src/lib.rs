@@ -36,6 +36,7 @@ mod take_down;
 
 pub use audit::{AuditLog, Mark, Request, peak_per_second};
 pub use cluster::{Cluster, Ephemeral, Options};
+pub use command::cargo;
 pub use control::State;
 pub use error::{Error, Result};
 pub use fault_proxy::{Fault, FaultProxy, Seen, peak_seen_per_second};

@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use reeve_e2e::{Cluster, checkout};
+use reeve_e2e::{Cluster, cargo};
 
 /// Builds a program in the tests' profile; answers where it is.
 pub(crate) fn built(name: &str) -> PathBuf {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .current_dir(checkout())
-        .args(["build", "--quiet", "--bin", name]);
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--bin", name]);
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
     }

@@ -207,16 +207,22 @@ fn status_tells_the_groups_apart() {
     let conclusion = SiteAgents::conclude(&site.object, &built.outline, &site.observed);
     let status = serde_json::to_value(&conclusion.status).expect("JSON");
     assert_eq!(status["readyModes"], "6/7");
-    let keys: BTreeSet<_> = status["modes"]
+    let names: BTreeSet<_> = status["modes"]
         .as_array()
         .expect("a list")
         .iter()
-        .map(|mode| format!("{}/{}", mode["name"], mode["group"]))
+        .map(|mode| mode["name"].as_str().expect("a name"))
         .collect();
-    assert_eq!(keys.len(), 7, "{keys:?}");
-    assert!(keys.contains(r#""orders"/"default""#), "{keys:?}");
-    assert_eq!(status["offerings"][0]["group"], "default");
-    assert!(moab.ends_with(status["offerings"][1]["group"].as_str().expect("a group")));
+    assert_eq!(names.len(), 7, "{names:?}");
+    assert!(
+        names.contains("orders") && names.contains(moab.as_str()),
+        "{names:?}"
+    );
+    assert_eq!(
+        status["offerings"][0]["modes"],
+        json!(["orders", "membership", "reports"])
+    );
+    assert_eq!(status["offerings"][1]["modes"][0], moab);
     let message = conclusion.verdict.message();
     assert!(
         message.contains(&format!("{moab}: the Deployment is being made")),

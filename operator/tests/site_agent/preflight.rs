@@ -310,7 +310,7 @@ fn a_diagnosis_is_made_once_for_each_request_and_its_result_stays() {
     let orders = status
         .preflight
         .iter()
-        .find(|status| status.mode.slug() == "orders")
+        .find(|status| status.mode.to_string() == "orders")
         .expect("a result");
     assert_eq!(orders.result, PreflightResult::Failed);
     assert_eq!(

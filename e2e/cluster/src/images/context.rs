@@ -25,7 +25,7 @@ pub(super) fn compile_binaries(images: &[Image]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = command::cargo();
     cargo
         .args(["build", "--release", "--locked", "--target", &target()])
         .arg("--target-dir")
@@ -37,7 +37,7 @@ pub(super) fn compile_binaries(images: &[Image]) -> Result<()> {
     cargo
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    command::passed_through(cargo.current_dir(checkout()))
+    command::passed_through(&mut cargo)
 }
 
 fn package(image: Image) -> Option<&'static str> {

@@ -147,8 +147,7 @@ pub(super) fn build(
     let preflight = gates.build(&mut children);
     let offerings = valid.site.all_offerings().iter().map(|offering| OfferingStatus {
         name: offering.spec().name.clone(),
-        modes: offering.modes().collect(),
-        group: offering.runtime().group.clone(),
+        modes: offering.parts().collect(),
     });
     let offerings = offerings.collect();
     let outline = Outline {

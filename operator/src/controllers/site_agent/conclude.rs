@@ -378,8 +378,7 @@ impl<'a> ModeView<'a> {
         let held = self.holder().is_some();
         let before = failover::mode_of(before, self.outline);
         ModeStatus {
-            name: self.outline.part.mode,
-            group: self.outline.part.group.clone(),
+            name: self.outline.part.clone(),
             config_hash: Some(self.outline.config_hash.clone()),
             desired: self.outline.desired,
             ready: self.deployment.map_or(0, |deployment| deployment.ready),

@@ -69,8 +69,7 @@ pub(super) fn mode_of<'a>(
     before: Option<&'a SiteAgentStatus>,
     outline: &ModeOutline,
 ) -> Option<&'a ModeStatus> {
-    let mut modes = before?.modes.iter();
-    modes.find(|mode| mode.part() == outline.part)
+    before?.modes.iter().find(|mode| mode.name == outline.part)
 }
 
 /// How often the Lease changed hands since. The first holder took it from nobody, and a Lease that was made anew counts

@@ -154,7 +154,7 @@ impl<'a> Findings<'a> {
         let status = |mode: &ModeOutline| {
             let before = self.before.into_iter().flat_map(|before| &before.preflight);
             let before = before.clone().find(|status| {
-                status.part() == mode.part
+                status.mode == mode.part
                     && status.hash == mode.hash
                     && status.result != PreflightResult::Running
             });
@@ -168,8 +168,7 @@ impl<'a> Findings<'a> {
                     Some(before.clone())
                 }
                 (Some(finding), _) => Some(PreflightStatus {
-                    mode: mode.part.mode,
-                    group: mode.part.group.clone(),
+                    mode: mode.part.clone(),
                     result: finding.result,
                     hash: mode.hash.clone(),
                     checked_at: finding.at.map(Time),
@@ -279,7 +278,7 @@ impl Look<'_> {
         }
         if end.reason == DEADLINE {
             let before = self.before.into_iter().flat_map(|before| &before.preflight);
-            let mut before = before.filter(|status| status.part() == mode.part && status.hash == mode.hash);
+            let mut before = before.filter(|status| status.mode == mode.part && status.hash == mode.hash);
             let last = before.find_map(|status| status.message.as_deref());
             let last = last
                 .map(|last| format!("; last seen: {last}"))
