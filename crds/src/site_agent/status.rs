@@ -60,6 +60,10 @@ pub struct ModeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub config_hash: Option<String>,
+    /// Image of the agent in the Deployment as it is: while a change is held back or was put back, the former one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub image: Option<String>,
     /// Pods wanted.
     pub desired: i32,
     /// Pods ready.

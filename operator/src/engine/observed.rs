@@ -63,6 +63,8 @@ pub struct DeploymentState {
     pub stuck: Option<String>,
     /// Message of `ReplicaFailure=True`: pods cannot even be created (quota, admission).
     pub failure: Option<String>,
+    /// The image of the agent's container.
+    pub agent_image: Option<String>,
     /// The image of the init container that brings the supervisor.
     pub supervisor_image: Option<String>,
     /// Our digest of the template without that image.

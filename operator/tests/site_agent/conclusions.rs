@@ -7,7 +7,7 @@ use reeve_operator::{
 };
 use serde_json::json;
 
-use crate::fixture::{body, build, object, observed};
+use crate::fixture::{body, build, object, observed, observed_as_built};
 
 fn concluded(change: impl Fn(&mut DeploymentState, &mut LeaseState)) -> (String, String) {
     let built = build(&json!({}));
@@ -68,13 +68,10 @@ fn a_quota_that_stops_pods_is_named_in_the_message() {
 #[test]
 fn the_status_of_a_mode_names_its_pod_and_what_its_supervisor_says() {
     let built = build(&json!({}));
-    let status = SiteAgents::conclude(
-        &object(&json!({})),
-        &built.outline,
-        &observed(&built.outline, |_, _| {}),
-    )
-    .status;
+    let status = SiteAgents::conclude(&object(&json!({})), &built.outline, &observed_as_built(&built)).status;
     let mode = &status.modes[0];
+    let image = mode.image.as_deref().expect("an image");
+    assert!(image.ends_with("opennode/waldur-site-agent:1.0.7"), "{image}");
     let leader = mode.leader.clone().expect("a leader");
     assert_eq!(leader.name.as_deref(), Some("site-orders-7d9f"));
     assert_eq!((mode.state, mode.restarts), (Some(ModeState::Running), Some(2)));

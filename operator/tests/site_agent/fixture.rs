@@ -146,6 +146,8 @@ pub(crate) fn observed_as_built(built: &Built<Outline>) -> Observed {
         };
         let image = &child.body["spec"]["template"]["spec"]["initContainers"][0]["image"];
         deployment.supervisor_image = image.as_str().map(ToOwned::to_owned);
+        let image = &child.body["spec"]["template"]["spec"]["containers"][0]["image"];
+        deployment.agent_image = image.as_str().map(ToOwned::to_owned);
         let hash = &child.body["metadata"]["annotations"][names::ANNOTATION_TEMPLATE_HASH];
         deployment.template_hash = hash.as_str().map(ToOwned::to_owned);
         let hash = &child.body["metadata"]["annotations"][names::ANNOTATION_PREFLIGHT_HASH];

@@ -8,8 +8,9 @@ use super::{
     alive,
     build::{ModeOutline, Outline},
     failover, pod_monitor,
-    preflight::{Findings, Obstacle},
+    preflight::Findings,
     put_back, restarts,
+    trouble::Trouble,
 };
 use crate::engine::{Conclusion, Condition, DeploymentState, LeaseState, Observed, Verdict};
 
@@ -77,9 +78,7 @@ fn verdict(outline: &Outline, modes: &[ModeView<'_>], findings: &Findings<'_>) -
     let count = modes.len();
     let running = modes.iter().filter(|mode| findings.lets(&mode.outline.part));
     let troubles = running.filter_map(ModeView::trouble);
-    let troubles: Vec<_> = troubles
-        .chain(findings.obstacles().into_iter().map(Trouble::from))
-        .collect();
+    let troubles: Vec<_> = troubles.chain(findings.troubles()).collect();
     let Some(worst) = troubles.iter().max_by_key(|trouble| trouble.waits) else {
         return if outline.stopped {
             let message =
@@ -159,46 +158,6 @@ struct ModeView<'a> {
     outline: &'a ModeOutline,
     deployment: Option<&'a DeploymentState>,
     lease: Option<&'a LeaseState>,
-}
-
-struct Trouble {
-    /// Something outside has to change, as against: it takes a while.
-    waits: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl From<Obstacle> for Trouble {
-    fn from(obstacle: Obstacle) -> Self {
-        let Obstacle {
-            waits,
-            reason,
-            message,
-        } = obstacle;
-        Self {
-            waits,
-            reason,
-            message,
-        }
-    }
-}
-
-impl Trouble {
-    const fn waiting(reason: &'static str, message: String) -> Self {
-        Self {
-            waits: true,
-            reason,
-            message,
-        }
-    }
-
-    const fn passing(reason: &'static str, message: String) -> Self {
-        Self {
-            waits: false,
-            reason,
-            message,
-        }
-    }
 }
 
 impl<'a> ModeView<'a> {
@@ -371,6 +330,12 @@ impl<'a> ModeView<'a> {
         })
     }
 
+    /// The agent's image, unless somebody wrote one there that the schema does not take.
+    fn image(&self) -> Option<String> {
+        let image = self.deployment?.agent_image.as_ref()?;
+        (image.len() <= LONGEST_MESSAGE).then(|| image.clone())
+    }
+
     fn status(&self, before: Option<&SiteAgentStatus>) -> ModeStatus {
         let since = self
             .report(names::ANNOTATION_STATE_SINCE)
@@ -380,6 +345,7 @@ impl<'a> ModeView<'a> {
         ModeStatus {
             name: self.outline.part.clone(),
             config_hash: Some(self.outline.config_hash.clone()),
+            image: self.image(),
             desired: self.outline.desired,
             ready: self.deployment.map_or(0, |deployment| deployment.ready),
             leader: self

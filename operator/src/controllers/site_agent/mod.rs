@@ -16,6 +16,7 @@ mod put_back;
 mod rbac;
 mod restarts;
 mod standbys;
+mod trouble;
 mod typed;
 mod validate;
 

@@ -140,6 +140,7 @@ impl Observable for SlimDeployment {
             generation: self.metadata.generation.unwrap_or_default(),
             stuck: condition("Progressing", "False").map(|c| c.reason.clone()),
             failure: condition("ReplicaFailure", "True").map(|c| c.message.clone()),
+            agent_image: self.spec.template.agent_image(),
             supervisor_image: self.spec.template.supervisor_image(),
             template_hash: annotation(names::ANNOTATION_TEMPLATE_HASH),
             preflight_hash: annotation(names::ANNOTATION_PREFLIGHT_HASH),
@@ -163,6 +164,7 @@ struct Template {
 struct PodSpec {
     service_account_name: Option<String>,
     init_containers: Vec<Container>,
+    containers: Vec<Container>,
     volumes: Vec<Volume>,
 }
 
@@ -187,13 +189,20 @@ struct SecretVolume {
 
 impl Template {
     fn supervisor_image(&self) -> Option<String> {
-        let init = self
-            .spec
-            .init_containers
-            .iter()
-            .find(|c| c.name == names::SUPERVISOR_INIT_CONTAINER)?;
-        init.image.clone()
+        image(&self.spec.init_containers, names::SUPERVISOR_INIT_CONTAINER)
     }
+
+    fn agent_image(&self) -> Option<String> {
+        image(&self.spec.containers, names::AGENT_CONTAINER)
+    }
+}
+
+fn image(containers: &[Container], name: &str) -> Option<String> {
+    containers
+        .iter()
+        .find(|container| container.name == name)?
+        .image
+        .clone()
 }
 
 /// Which revision of its Deployment a `ReplicaSet` is; Kubernetes' own.
@@ -311,8 +320,9 @@ mod tests {
     fn a_deployment_with_a_stuck_rollout_says_why() {
         let deployment: SlimDeployment = serde_json::from_value(json!({
             "metadata": {"name": "site-orders", "generation": 3},
-            "spec": {"replicas": 1, "template": {"spec": {"initContainers": [
-                {"name": "install-supervisor", "image": "reeve/agents:0.1.0"}]}}},
+            "spec": {"replicas": 1, "template": {"spec": {
+                "initContainers": [{"name": "install-supervisor", "image": "reeve/agents:0.1.0"}],
+                "containers": [{"name": "sidecar", "image": "x"}, {"name": "agent", "image": "hpc/agent:1"}]}}},
             "status": {"observedGeneration": 3, "conditions": [
                 {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]},
         }))
@@ -322,6 +332,7 @@ mod tests {
         };
         assert_eq!(state.stuck.as_deref(), Some("ProgressDeadlineExceeded"));
         assert_eq!(state.supervisor_image.as_deref(), Some("reeve/agents:0.1.0"));
+        assert_eq!(state.agent_image.as_deref(), Some("hpc/agent:1"));
         assert!(!state.complete());
     }
 }

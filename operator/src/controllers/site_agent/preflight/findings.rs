@@ -10,6 +10,7 @@ use reeve_crds::{PreflightResult, PreflightStatus, SiteAgentStatus, names};
 use reeve_site_agent::Part;
 
 use super::{
+    super::trouble::Trouble,
     attempt, due,
     gate::{ModeOutline, Outline},
     wait,
@@ -51,17 +52,6 @@ impl Finding {
             next: None,
         }
     }
-}
-
-/// What keeps modes from being as wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Obstacle {
-    /// Something outside has to change, as against: it takes a while.
-    pub waits: bool,
-    /// A reason of the constants module.
-    pub reason: &'static str,
-    /// A sentence.
-    pub message: String,
 }
 
 /// What was found about all modes.
@@ -112,19 +102,11 @@ impl<'a> Findings<'a> {
     }
 
     /// What keeps modes from being as wanted: those that failed, and those of which nothing is known yet.
-    pub(in super::super) fn obstacles(&self) -> Vec<Obstacle> {
+    pub(in super::super) fn troubles(&self) -> Vec<Trouble> {
         let running = sentences(self.with(PreflightResult::Running));
         let failed = sentences(self.with(PreflightResult::Failed));
-        let running = running.map(|message| Obstacle {
-            waits: false,
-            reason: names::REASON_PREFLIGHT,
-            message,
-        });
-        let failed = failed.map(|message| Obstacle {
-            waits: true,
-            reason: names::REASON_PREFLIGHT_FAILED,
-            message,
-        });
+        let running = running.map(|message| Trouble::passing(names::REASON_PREFLIGHT, message));
+        let failed = failed.map(|message| Trouble::waiting(names::REASON_PREFLIGHT_FAILED, message));
         running.into_iter().chain(failed).collect()
     }
 

@@ -14,7 +14,7 @@ use reeve_crds::names;
 
 use crate::engine::JobState;
 
-pub(super) use findings::{Findings, Obstacle};
+pub(super) use findings::Findings;
 pub(super) use gate::{Gates, Outline};
 pub(super) use job::config_secret;
 pub use live::Live;
