@@ -19,14 +19,16 @@ may() {
 
 trap 'reeve_cluster down' EXIT
 reeve_cluster up --no-node
-for namespace in hpc hpc-moab cloud other; do kubectl create namespace "$namespace" >/dev/null; done
+for namespace in hpc hpc-moab hpc-staging cloud other homelab delivery shop shop-staging site-operations; do
+    kubectl create namespace "$namespace" >/dev/null
+done
 
 echo 'install, cluster-wide'
 helm install reeve charts/reeve --create-namespace >/dev/null
 may list secrets other || fail 'a cluster-wide operator may not list Secrets'
 may delete pods hpc && fail 'the operator may delete pods'
 may create pods hpc && fail 'the operator may create pods'
-for example in site-agent site-agent-moab; do
+for example in site-agent site-agent-moab deployment-rollout; do
     kubectl apply --filename "examples/$example/" --dry-run=server >/dev/null
 done
 

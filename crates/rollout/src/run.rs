@@ -158,6 +158,7 @@ impl Run {
                 step: None,
                 phase: Phase::Rollback,
                 result: None,
+                requested: true,
                 message: format!("run {} is put back on request", old.id),
             },
             targets,
@@ -261,9 +262,8 @@ impl Run {
 
     /// The commit that a revision was resolved to in this run, on whichever target.
     pub fn commit_of(&self, plan: &Plan, revision: &str) -> Option<&str> {
-        let of = included(&plan.rollout).filter(|target| plan.revision(target) == revision);
-        of.filter_map(|target| self.target(&target.name)?.commit.as_deref())
-            .next()
+        let mut of = included(&plan.rollout).filter(|target| plan.revision(target) == revision);
+        of.find_map(|target| self.target(&target.name)?.commit.as_deref())
     }
 
     /// What identifies the version that a target gets: the commit, or where there is no Git the revision as written.

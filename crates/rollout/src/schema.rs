@@ -28,6 +28,15 @@ pub(crate) fn any(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"x-kubernetes-preserve-unknown-fields": true})
 }
 
+/// Variables of an environment.
+pub(crate) fn environment(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": {"type": "string", "maxLength": 4096},
+    })
+}
+
 /// A rule that exactly one of `fields` is given.
 pub(crate) fn exactly_one(fields: &[&str], message: &str) -> Value {
     let given: Vec<_> = fields

@@ -273,7 +273,7 @@ pub struct Waiting {
 pub enum WaitReason {
     /// The lock.
     Lock,
-    /// A step that runs.
+    /// A step that runs. Never in a status.
     Step,
     /// The next attempt at a step.
     Retry,
@@ -305,6 +305,9 @@ pub struct Cause {
     /// The result of that step. Absent when it was no step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<StepResult>,
+    /// Whether a person has asked for it.
+    #[serde(default)]
+    pub requested: bool,
     /// What happened, in a sentence.
     #[schemars(length(max = 1024))]
     pub message: String,

@@ -44,16 +44,18 @@ pub(super) fn interruption(
         return Some(apply(
             run,
             &row,
-            said(phase, "a person has asked for a rollback"),
+            asked(phase, "a person has asked for a rollback"),
             false,
         ));
     }
-    if is_this(&requests.abort) {
+    // An abort that let production stay has been heard; what stands is verified.
+    let heard = run.partial.as_ref().is_some_and(|cause| cause.requested);
+    if is_this(&requests.abort) && !heard {
         return Some(abort(
             plan,
             run,
             current,
-            said(phase, "a person has aborted the run"),
+            asked(phase, "a person has aborted the run"),
         ));
     }
     superseded(run, observed)
@@ -90,7 +92,13 @@ pub(super) fn row<'a>(plan: &'a Plan, run: &Run, step: &'a Step) -> &'a Row {
 
 /// Ends a run as the failure table says for the step that would be next.
 pub(super) fn abort(plan: &Plan, run: &Run, current: Option<&Step>, cause: Cause) -> Decision {
-    let mut row = current.map_or_else(nothing, |step| row(plan, run, step).clone());
+    // The checks before a phase answer for the one before; who ends the run there means the phase that is next.
+    let begun = |step: &Step| {
+        let mut steps = plan.steps.iter().filter(|other| other.phase == step.phase);
+        steps.find(|other| step.task == Task::Gate && other.task != Task::Gate)
+    };
+    let meant = current.map(|step| begun(step).unwrap_or(step));
+    let mut row = meant.map_or_else(nothing, |step| row(plan, run, step).clone());
     // Where the table lets production stay, a person who aborts does too.
     if row.outcome != Outcome::PartialSuccess {
         row.outcome = Outcome::Aborted;
@@ -138,12 +146,21 @@ pub(super) fn apply(run: &Run, row: &Row, cause: Cause, verify: bool) -> Decisio
     Decision::Close(ending(run, outcome, &cause.message))
 }
 
+/// A cause that is a person's wish.
+fn asked(phase: Phase, message: &str) -> Cause {
+    Cause {
+        requested: true,
+        ..said(phase, message)
+    }
+}
+
 /// A cause that is no step's result.
 pub(super) fn said(phase: Phase, message: &str) -> Cause {
     Cause {
         step: None,
         phase,
         result: None,
+        requested: false,
         message: message.to_owned(),
     }
 }

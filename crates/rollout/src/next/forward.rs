@@ -76,6 +76,7 @@ fn failed(plan: &Plan, run: &Run, step: &Step, status: &StepStatus) -> Decision 
         step: Some(step.id.clone()),
         phase: step.phase,
         result: Some(Run::final_result(status)),
+        requested: false,
         message: format!("step {} failed: {message}", step.id),
     };
     apply(

@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
                 }
             }
             // A run that ends with staging leaves the hosts beyond it alone.
-            let on = secrets.command.as_ref().map(|command| command.on.as_deref());
+            let on = secrets.command.as_ref().map(|command| command.target.as_deref());
             if let Some(on) = on
                 && (on.is_none() || self.host(on).is_some())
             {
@@ -136,7 +136,7 @@ impl<'a> Builder<'a> {
             return;
         };
         self.gate(Phase::Tests);
-        let on = self.host(tests.command.on.as_deref());
+        let on = self.host(tests.command.target.as_deref());
         self.add(
             "tests".to_owned(),
             Phase::Tests,
@@ -190,7 +190,7 @@ impl<'a> Builder<'a> {
             );
         }
         if let Some(command) = &verification.command {
-            let on = self.host(command.on.as_deref());
+            let on = self.host(command.target.as_deref());
             self.add(
                 "final-command".to_owned(),
                 phase,

@@ -3,6 +3,8 @@
 
 mod access;
 mod build;
+mod mermaid;
+mod text;
 mod work;
 
 use serde::{Deserialize, Serialize};

@@ -252,7 +252,7 @@ impl<'a> Builder<'a> {
         }
         let commands = snapshot.commands.as_ref();
         let create = commands.map(|commands| &commands.create);
-        let on = create.and_then(|create| self.plan.target(create.on.as_deref()?));
+        let on = create.and_then(|create| self.plan.target(create.target.as_deref()?));
         let on = on.map(|target| Box::new(self.access.target(target)));
         let command = |run: Option<&Vec<String>>| {
             let words = run
@@ -293,7 +293,7 @@ impl<'a> Builder<'a> {
         let revision = &self.plan.rollout.revision;
         let words = command.run.iter().map(|word| self.access.filled(word, revision));
         Ok(Action::Run(RunCommand {
-            place: if command.on.is_some() {
+            place: if command.target.is_some() {
                 CommandPlace::Host
             } else {
                 CommandPlace::Here

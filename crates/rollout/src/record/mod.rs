@@ -59,6 +59,10 @@ fn cut(ending: &Ending) -> Ending {
 }
 
 fn pause(run: &mut Run, wait: &Wait, now: Timestamp) {
+    // A step that runs is work, and is told of by its own status.
+    if wait.reason == WaitReason::Step {
+        return;
+    }
     let waiting = Waiting {
         reason: wait.reason,
         since: now,

@@ -56,6 +56,15 @@ pub(super) fn settle(plan: &Plan, run: &mut Run, settle: &Settle, now: Timestamp
         }
     }
     mark_target(run, step, state);
+    // Preflight that did not get as far as the host's lock holds nothing.
+    let left = settle.answer.as_ref().is_ok_and(|report| !report.touched);
+    if step.task == Task::Preflight
+        && left
+        && state != StepState::Succeeded
+        && let Some(target) = step.target.as_deref().and_then(|name| run.target_mut(name))
+    {
+        target.held = false;
+    }
 }
 
 /// What the report says, unless it lacks what the next steps need.

@@ -14,9 +14,9 @@ use crate::schema::{NAME, PATH, exactly_one};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    exactly_one(&["image", "on"], "set image (a container), or on (the name of a target whose host runs it)"),
-    schema::rule("!(has(self.on) && has(self.secrets) && self.secrets.size() > 0)",
-        "secrets become variables of a container: with on, let secretsSync bring a file to the host"),
+    exactly_one(&["image", "target"], "set image (a container), or target (the name of one whose host runs it)"),
+    schema::rule("!(has(self.target) && has(self.secrets) && self.secrets.size() > 0)",
+        "secrets become variables of a container: with target, let secretsSync bring a file to the host"),
 ]))]
 pub struct Command {
     /// Image of the container that runs it.
@@ -25,13 +25,13 @@ pub struct Command {
     /// Name of a target of kind `ssh` whose host runs it, in the deployment's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = NAME))]
-    pub on: Option<String>,
+    pub target: Option<String>,
     /// Program and arguments, as they are: no shell reads them. `{{revision}}` and `{{commit}}` are replaced.
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
     pub run: Vec<String>,
     /// Variables of its environment. No secrets: they are in plain sight here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64), inner(length(max = 4096)))]
+    #[schemars(schema_with = "crate::schema::environment")]
     pub environment: BTreeMap<String, String>,
     /// Files with secrets in the container, by name, below `/etc/reeve/user`. With `image` only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -50,7 +50,7 @@ pub struct Command {
 pub struct Tests {
     /// The command.
     pub command: Command,
-    /// File in the container, or on the host, that it writes a report in the format of JUnit to. Its numbers are shown.
+    /// File in the container, or on the host, that it writes a report in the format of `JUnit` to. Its numbers are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1024), regex(pattern = PATH))]
     pub junit: Option<String>,

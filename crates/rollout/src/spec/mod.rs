@@ -12,7 +12,6 @@ mod target;
 use reeve_api_types::{Duration, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 pub use command::{Command, Tests, Verification};
 pub use health::{CommandCheck, HealthCheck, HttpCheck, ReadyCheck, TcpCheck, Vantage};
@@ -28,20 +27,9 @@ use crate::{
 };
 
 /// A deployment over targets: what is deployed, to what, in which order, and what a failure does.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field that users write")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    json!({
-        "rule": "!self.environment.matches('^Staging$') || self.targets.exists(t, t.role == 'Staging')",
-        "message": "environment Staging deploys to targets of role Staging only: add one, or write Production",
-        "fieldPath": ".environment",
-    }),
-    json!({
-        "rule": "!(has(self.forceSkipTests) && self.forceSkipTests) || (has(self.skipTests) && self.skipTests)",
-        "message": "forceSkipTests has no effect without skipTests: set both or neither",
-        "fieldPath": ".forceSkipTests",
-    }),
-]))]
 pub struct Rollout {
     /// Branch, tag or commit to deploy. A branch or tag is resolved to a commit once, when a run starts; changing this
     /// field starts a run. For Kubernetes targets it is the text that `{{revision}}` stands for.

@@ -30,7 +30,7 @@ pub struct Notification {
     /// Outcomes that are told. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 6))]
-    pub on: Vec<Outcome>,
+    pub outcomes: Vec<Outcome>,
     /// Text, in which `{{name}}`, `{{namespace}}`, `{{revision}}`, `{{commit}}`, `{{outcome}}`, `{{phase}}`,
     /// `{{message}}`, `{{systemsDeployed}}` and `{{duration}}` are replaced. Default: a sentence with all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

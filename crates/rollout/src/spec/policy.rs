@@ -108,5 +108,5 @@ pub enum OnTimeout {
 }
 
 fn one_day() -> Duration {
-    Duration::from_mins(24 * 60)
+    Duration::from_hours(24)
 }

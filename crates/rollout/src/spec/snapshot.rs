@@ -98,7 +98,7 @@ const fn three() -> u8 {
 }
 
 fn one_hour() -> Duration {
-    Duration::from_mins(60)
+    Duration::from_hours(1)
 }
 
 fn quarter_of_an_hour() -> Duration {

@@ -62,6 +62,9 @@ pub struct Target {
 /// A host, reached by SSH. Its host key must be known; keys of people are never used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    schema::rule("has(self.knownHostsRef) || self.trustOnFirstUse",
+        "set knownHostsRef, as ssh-keyscan prints it: without, anybody could answer for the host")]))]
 pub struct Ssh {
     /// Host name or address.
     #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]

@@ -17,6 +17,7 @@ pub struct TargetAccess {
 }
 
 /// The kinds of targets.
+#[expect(clippy::large_enum_variant, reason = "an instruction holds one or two")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TargetKind {

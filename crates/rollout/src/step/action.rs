@@ -17,7 +17,7 @@ pub enum Action {
     /// Look whether the target can be reached and deployed to. On a host: connect, Docker, Compose, space, clock; take
     /// the host's lock for this run; fetch and resolve the revision; `compose config` at it. On Kubernetes: the objects
     /// and paths exist, the account may patch them, who else owns the fields. The report names the commit and the host
-    /// key. Touches nothing but that lock, Git's objects and a folder of its own.
+    /// key; `touched` says that the host's lock is held. Touches nothing but that, Git's objects and a folder of its own.
     Preflight(Preflight),
     /// Look whether snapshots can be taken: API, rights of the token, guest, storage, free space. Touches nothing.
     PreflightSnapshot(SnapshotSource),
@@ -32,7 +32,7 @@ pub enum Action {
     Deploy(Deploy),
     /// Make checks. `Failed` when one has used up its tries.
     Check(Vec<Check>),
-    /// Put the target back to a rollback point, and check it.
+    /// Put the target back to a rollback point, and check it. Takes the host's lock where this run does not have it.
     PutBack(PutBack),
     /// Run a command of the user's.
     Run(RunCommand),
@@ -92,6 +92,7 @@ pub struct SecretPath {
 }
 
 /// What takes snapshots and rolls back to them.
+#[expect(clippy::large_enum_variant, reason = "an instruction holds one")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SnapshotSource {
@@ -190,7 +191,7 @@ pub struct RunCommand {
     /// Exit codes that mean `Inconclusive`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inconclusive_codes: Vec<u8>,
-    /// The file that it writes a report in JUnit's format to.
+    /// The file that it writes a report in `JUnit`'s format to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub junit: Option<String>,
 }

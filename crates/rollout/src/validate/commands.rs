@@ -33,7 +33,7 @@ pub(super) fn check(check: &mut Check<'_>, root: &FieldPath) {
         if let Some(junit) = &tests.junit {
             check.text(syntax::absolute(junit), path.field("junit"));
         }
-        let on = tests.command.on.as_deref();
+        let on = tests.command.target.as_deref();
         let mut others = check
             .rollout
             .targets
@@ -42,7 +42,7 @@ pub(super) fn check(check: &mut Check<'_>, root: &FieldPath) {
         if others.any(|target| Some(target.name.as_str()) == on) {
             let message =
                 "tests run before production is touched: name a target of role Staging, or use an image";
-            check.refuse(path.field("command").field("on"), Reason::Conflict, message);
+            check.refuse(path.field("command").field("target"), Reason::Conflict, message);
         }
     }
     let (verification, path) = (&check.rollout.verification, root.field("verification"));
@@ -54,13 +54,13 @@ pub(super) fn check(check: &mut Check<'_>, root: &FieldPath) {
 }
 
 fn command(check: &mut Check<'_>, own: &Command, words: &[&str], path: &FieldPath) {
-    let members = [("image", own.image.is_some()), ("on", own.on.is_some())];
+    let members = [("image", own.image.is_some()), ("target", own.target.is_some())];
     check.exactly_one(&members, path);
-    if let Some(on) = &own.on {
-        check.host(on, &path.field("on"));
+    if let Some(host) = &own.target {
+        check.host(host, &path.field("target"));
     }
-    if own.on.is_some() && !own.secrets.is_empty() {
-        let message = "they are files of a container: with on, let secretsSync bring a file to the host";
+    if own.target.is_some() && !own.secrets.is_empty() {
+        let message = "they are files of a container: with target, let secretsSync bring a file to the host";
         check.refuse(path.field("secrets"), Reason::Conflict, message);
     }
     if let Some(image) = own
@@ -92,7 +92,7 @@ fn program(check: &mut Check<'_>, run: &[String], words: &[&str], path: &FieldPa
         );
     }
     for (index, word) in run.iter().enumerate() {
-        check.placeholders(word, words, None, path.index(index));
+        check.placeholders(word, words, None, &path.index(index));
     }
 }
 

@@ -33,6 +33,18 @@ struct Check<'a> {
 /// Everything that is wrong, in the order of the fields. Problems that can heal from outside (a Secret that does not
 /// exist yet) are among them: see [`Reason::can_heal`].
 pub fn validate(rollout: &Rollout, content: &dyn Content, root: &FieldPath) -> Result<Valid, Vec<Problem>> {
+    check(rollout, Some(content), root)
+}
+
+/// Checks `rollout` alone, without what it refers to: enough for a plan that people look at.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the fields.
+pub fn validate_alone(rollout: &Rollout, root: &FieldPath) -> Result<Valid, Vec<Problem>> {
+    check(rollout, None, root)
+}
+
+fn check(rollout: &Rollout, content: Option<&dyn Content>, root: &FieldPath) -> Result<Valid, Vec<Problem>> {
     let mut check = Check {
         rollout,
         problems: Vec::new(),
@@ -45,7 +57,9 @@ pub fn validate(rollout: &Rollout, content: &dyn Content, root: &FieldPath) -> R
     targets::check_all(&mut check, &root.field("targets"));
     commands::check(&mut check, root);
     policies::check(&mut check, root);
-    content::check(&mut check, content, root);
+    if let Some(content) = content {
+        content::check(&mut check, content, root);
+    }
     match min_free_disk {
         Some(bytes) if check.problems.is_empty() => Ok(Valid::new(rollout, bytes)),
         _ => Err(check.problems),

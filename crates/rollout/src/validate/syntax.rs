@@ -10,7 +10,8 @@ pub(super) fn revision(text: &str) -> Option<&'static str> {
         && !text.contains("..")
         && text != "@"
         && !text.ends_with('.')
-        && parts().all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"));
+        && parts()
+            .all(|part| !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none());
     (!fits).then_some("write a branch, a tag or a commit as git has them, at most 128 characters")
 }
 
@@ -83,12 +84,11 @@ pub(super) fn pointer(text: &str) -> Option<&'static str> {
     let Some(inner) = text.strip_prefix('/') else {
         return Some("write a JSON Pointer: it begins with /, such as /spec/image/tag");
     };
-    let part = |part: &str| match part.strip_prefix('[') {
-        Some(selector) => {
+    let part = |part: &str| {
+        if let Some(selector) = part.strip_prefix('[') {
             let pair = selector.strip_suffix(']').and_then(|pair| pair.split_once('='));
             pair.is_some_and(|(field, value)| !field.is_empty() && !value.is_empty())
-        }
-        None => {
+        } else {
             let escapes = part.split('~').skip(1);
             !part.is_empty() && part != "-" && escapes.into_iter().all(|rest| rest.starts_with(['0', '1']))
         }

@@ -168,7 +168,7 @@ fn field(check: &mut Check<'_>, target: &Target, set: &SetField, path: &FieldPat
             text,
             &["revision", "commit"],
             target.revision.as_deref(),
-            path.field("value"),
+            &path.field("value"),
         );
     }
 }
@@ -242,7 +242,7 @@ impl Check<'_> {
         text: &str,
         known: &[&str],
         revision: Option<&str>,
-        path: FieldPath,
+        path: &FieldPath,
     ) {
         let rollout = self.rollout;
         for word in syntax::placeholders(text) {

@@ -155,9 +155,10 @@ impl Lab {
     /// Does what is decided next. False when nothing more happens by itself.
     pub(crate) fn step(&mut self) -> bool {
         let decision = next(&self.plan, &self.run, &self.observed, self.now);
-        let stored =
-            |run: &Run| serde_json::from_value(serde_json::to_value(run).expect("JSON")).expect("a run");
-        self.run = stored(&record(&self.plan, &self.run, &decision, self.now));
+        let recorded = record(&self.plan, &self.run, &decision, self.now);
+        // The next one reads what was written.
+        let stored = serde_json::to_value(&recorded).expect("JSON");
+        self.run = serde_json::from_value(stored).expect("a run");
         match &decision {
             Decision::TakeLock => self.observed.lock = Lock::Ours,
             Decision::Start(start) => self.attempt(start),
@@ -251,7 +252,7 @@ pub(crate) fn answer(
         }
         report.rollback_point = point(&step.task, target, host, now);
     } else {
-        report.reason = "Scripted".to_owned();
+        report.reason.push_str("Scripted");
         report.message = format!("{} says so", instruction.step);
     }
     let message = report.to_message().expect("fits");
@@ -277,4 +278,17 @@ fn point(task: &Task, target: String, host: bool, now: Timestamp) -> Option<Roll
         taken_at: now,
         values: values.into_iter().collect(),
     })
+}
+
+/// A run that goes on until `step` is under way.
+pub(crate) fn until(mut lab: Lab, step: &str) -> Lab {
+    while lab.attempts.last().is_none_or(|last| last != step) {
+        assert!(lab.step(), "the run ends before {step}: {:?}", lab.stopped_at);
+    }
+    lab
+}
+
+/// The homelab, until `step` is under way.
+pub(crate) fn homelab_until(step: &str) -> Lab {
+    until(Lab::of(&homelab(&json!({}))), step)
 }
