@@ -63,6 +63,7 @@ fn namespace(name: &str) -> Result<String, &'static str> {
 pub(crate) enum Verb {
     Render(Render),
     Validate(Validate),
+    Plan(Plan),
     /// Print the custom resource definitions, for kubectl apply --server-side -f -
     Crds {
         /// Format
@@ -162,6 +163,31 @@ pub(crate) struct Validate {
     /// Count a Secret or ConfigMap that the files do not have as a problem
     #[arg(long)]
     pub(crate) require_references: bool,
+}
+
+/// Show what a run of the rollouts in files would do: every step, and what each failure leads to. Needs no cluster.
+///
+/// Secrets and ConfigMaps that the files do not have are no problem; those that they have are looked into.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// Format; mermaid is a flow chart
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: PlanFormat,
+}
+
+/// Formats of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people
+    Table,
+    /// YAML
+    Yaml,
+    /// JSON
+    Json,
+    /// A flow chart in Mermaid's notation
+    Mermaid,
 }
 
 /// An object in the cluster.

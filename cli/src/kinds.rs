@@ -2,7 +2,7 @@
 
 use kube::{Resource, api::ApiResource};
 use reeve_api_types::{FieldPath, Problem, Reason};
-use reeve_crds::{Offline, SiteAgent, definitions, names};
+use reeve_crds::{DeploymentRollout, Offline, SiteAgent, definitions, names};
 use reeve_operator::{
     controllers::site_agent::{SiteAgents, conflicts},
     engine::{Kind, Owner, Settings},
@@ -11,21 +11,33 @@ use serde_json::Value;
 
 use crate::{
     files::{Object, Sources},
-    status::{Section, site_agent},
+    plan,
+    status::{Section, deployment_rollout, site_agent},
 };
 
 /// All kinds.
-pub(crate) static KINDS: [Row; 1] = [Row {
-    name: "SiteAgent",
-    sections: site_agent::sections,
-    remarks: |object| {
-        let object = serde_json::from_value::<SiteAgent>(object.clone());
-        object.map_or_else(|_| Vec::new(), |object| object.spec.site.remarks(&whole()))
+pub(crate) static KINDS: [Row; 2] = [
+    Row {
+        name: "SiteAgent",
+        sections: site_agent::sections,
+        remarks: |object| {
+            let object = serde_json::from_value::<SiteAgent>(object.clone());
+            object.map_or_else(|_| Vec::new(), |object| object.spec.site.remarks(&whole()))
+        },
+        conflicts: conflicts_of_site_agents,
+        resource: ApiResource::erase::<SiteAgent>,
+        children: children::<SiteAgents>,
     },
-    conflicts: conflicts_of_site_agents,
-    resource: ApiResource::erase::<SiteAgent>,
-    children: children::<SiteAgents>,
-}];
+    Row {
+        name: "DeploymentRollout",
+        sections: deployment_rollout::sections,
+        remarks: plan::remarks,
+        conflicts: |_| Vec::new(),
+        resource: ApiResource::erase::<DeploymentRollout>,
+        // Its Jobs are made while it runs.
+        children: |object, sources, _| plan::checked(object, sources).map(|()| Vec::new()),
+    },
+];
 
 /// A kind.
 pub(crate) struct Row {
@@ -98,6 +110,11 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
+    /// `object` with its defaults filled in.
+    pub(crate) fn defaulted(&mut self, object: &Object) -> Value {
+        self.offline(object.kind).defaulted(object.value.clone())
+    }
+
     /// What is no mistake in `object` but may be one.
     pub(crate) fn remarks(&mut self, object: &Object) -> Vec<Problem> {
         let offline = self.offline(object.kind);
@@ -174,7 +191,7 @@ fn conflicts_of_site_agents(objects: &[(usize, Value)]) -> Vec<(usize, Problem)>
 }
 
 /// The path of what is wrong with an object that cannot be read at all.
-fn whole() -> FieldPath {
+pub(crate) fn whole() -> FieldPath {
     FieldPath::new("spec")
 }
 
@@ -199,7 +216,7 @@ fn children<K: Kind>(
 }
 
 /// What neither the schema nor a rule has found. The parser's sentence begins with the value, which may be a secret.
-fn unreadable(error: &serde_json::Error) -> Problem {
+pub(crate) fn unreadable(error: &serde_json::Error) -> Problem {
     let error = error.to_string();
     let wanted = error
         .rsplit_once(", expected ")

@@ -1,5 +1,5 @@
-//! `kubectl reeve`: look at, check and steer the objects of Reeve. `render`, `validate`, `import` and `crds` need no
-//! cluster; the other verbs speak to the one that kubectl would speak to.
+//! `kubectl reeve`: look at, check and steer the objects of Reeve. `render`, `validate`, `plan`, `import` and `crds`
+//! need no cluster; the other verbs speak to the one that kubectl would speak to.
 
 mod arguments;
 mod cluster;
@@ -15,6 +15,7 @@ mod kinds;
 mod logs;
 mod mode_word;
 mod output;
+mod plan;
 mod progress;
 mod render;
 mod restart;
@@ -91,6 +92,7 @@ async fn run(
     match verb {
         Verb::Render(render) => render::run(&render, namespace, out, err),
         Verb::Validate(validate) => validate::run(&validate, namespace, out, err),
+        Verb::Plan(plan) => plan::run(&plan, namespace, out, err),
         Verb::Crds { output } => verbs::crds(output, out),
         Verb::Import(import) => import::run(&import, connection.namespace.as_deref(), out, err),
         Verb::Completion { shell } => {
@@ -115,6 +117,7 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
         Verb::Render(_)
         | Verb::Validate(_)
+        | Verb::Plan(_)
         | Verb::Crds { .. }
         | Verb::Import(_)
         | Verb::Completion { .. } => Ok(Outcome::Usage),

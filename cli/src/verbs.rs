@@ -192,6 +192,7 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Logs(logs) => one(&logs.target).map(drop),
         Verb::Render(_)
         | Verb::Validate(_)
+        | Verb::Plan(_)
         | Verb::Crds { .. }
         | Verb::Import(_)
         | Verb::Completion { .. } => Ok(()),

@@ -9,11 +9,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use crate::SiteAgent;
+use crate::{DeploymentRollout, SiteAgent};
 
 /// All definitions, ready to be applied.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![finished(SiteAgent::crd())]
+    vec![finished(SiteAgent::crd()), finished(DeploymentRollout::crd())]
 }
 
 /// The schema that objects of `definition` must follow, as JSON.

@@ -72,4 +72,30 @@ mod tests {
             assert!(size < 200_000, "{} has {size} bytes", definition.spec.names.kind);
         }
     }
+
+    /// kubectl reads YAML 1.1, where such a word as a key is a truth value and the field gets lost.
+    #[test]
+    fn no_field_is_called_as_a_truth_value_is() {
+        fn names(node: &serde_json::Value, found: &mut Vec<String>) {
+            for (name, field) in node["properties"].as_object().into_iter().flatten() {
+                found.push(name.clone());
+                names(field, found);
+            }
+            for inner in ["items", "additionalProperties"] {
+                if node[inner].is_object() {
+                    names(&node[inner], found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for definition in definitions() {
+            names(&crate::schema(&definition), &mut found);
+        }
+        assert!(found.len() > 100, "{found:?}");
+        let words = ["y", "n", "yes", "no", "on", "off", "true", "false"];
+        let wrong = found
+            .iter()
+            .filter(|name| words.contains(&name.to_lowercase().as_str()));
+        assert_eq!(wrong.count(), 0, "{found:?}");
+    }
 }

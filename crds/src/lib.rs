@@ -2,6 +2,7 @@
 //! rules, and the same validation offline.
 
 mod definition;
+mod deployment_rollout;
 mod generated;
 pub mod names;
 mod offline;
@@ -11,6 +12,10 @@ mod site_agent;
 mod workload;
 
 pub use definition::{definitions, schema};
+pub use deployment_rollout::{
+    DeploymentRollout, DeploymentRolloutSpec, DeploymentRolloutStatus, FailedNotification, LastVerified,
+    Runner,
+};
 pub use generated::{GeneratedFile, generated, yaml};
 pub use offline::Offline;
 pub use pod_monitor::PodMonitoring;

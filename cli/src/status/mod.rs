@@ -1,6 +1,7 @@
 //! How an object is, as people read it: the verdict first, then conditions, then what the kind adds.
 
 mod age;
+pub(crate) mod deployment_rollout;
 pub(crate) mod site_agent;
 mod table;
 mod verdict;

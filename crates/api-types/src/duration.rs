@@ -38,6 +38,14 @@ impl Duration {
         }
     }
 
+    /// So many hours: `24h`.
+    pub fn from_hours(hours: u32) -> Self {
+        Self {
+            text: format!("{hours}h"),
+            value: std::time::Duration::from_secs(u64::from(hours) * 3600),
+        }
+    }
+
     /// The length of time.
     pub const fn get(&self) -> std::time::Duration {
         self.value

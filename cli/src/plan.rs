@@ -1,0 +1,122 @@
+//! `plan`: what a run of the rollouts in files would do, without a cluster; and how their specs are checked.
+
+use std::io::Write;
+
+use reeve_api_types::{Problem, Reason};
+use reeve_crds::DeploymentRollout;
+use reeve_operator::engine::{Settings, dereference::of_sources};
+use reeve_rollout::{Plan, references, validate, validate_alone};
+use serde_json::Value;
+
+use crate::{
+    arguments::{self, Document, OperatorSettings, PlanFormat},
+    exit::{Error, Outcome},
+    files::{self, Object, Sources},
+    findings::{self, Finding},
+    kinds::{self, Checker},
+    output::{OutputError, write_documents},
+};
+
+/// Prints the plan of each rollout, or all that is wrong.
+pub(crate) fn run(
+    arguments: &arguments::Plan,
+    namespace: &str,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Outcome, Error> {
+    let settings = Settings::from(&OperatorSettings::default());
+    let mut input = files::read(&arguments.files, namespace)?;
+    let mut problems = std::mem::take(&mut input.findings);
+    let mut checker = Checker::default();
+    let is_rollout = |object: &&Object| object.kind.resource().kind == "DeploymentRollout";
+    let mut plans = Vec::new();
+    for object in input.objects.iter().filter(is_rollout) {
+        let found = checker
+            .children(object, &input.sources, &settings)
+            .err()
+            .unwrap_or_default();
+        let elsewhere = |problem: &Problem| problem.reason == Reason::ReferenceNotFound;
+        let found: Vec<_> = found.into_iter().filter(|problem| !elsewhere(problem)).collect();
+        if found.is_empty() {
+            match plan(&checker.defaulted(object)) {
+                Ok(plan) => plans.push(plan),
+                Err(further) => problems.extend(further.into_iter().map(|problem| of(object, problem))),
+            }
+        }
+        problems.extend(found.into_iter().map(|problem| of(object, problem)));
+    }
+    if !problems.is_empty() {
+        findings::sort(&mut problems);
+        for problem in &problems {
+            writeln!(err, "{problem}").map_err(OutputError::from)?;
+        }
+        return Ok(Outcome::Failed);
+    }
+    if plans.is_empty() {
+        return Err(Error::NothingToDo);
+    }
+    print(&plans, arguments.output, out)?;
+    Ok(Outcome::Reached)
+}
+
+fn of(object: &Object, problem: Problem) -> Finding {
+    Finding::new(object.origin.clone(), problem)
+}
+
+fn print(plans: &[Plan], format: PlanFormat, out: &mut dyn Write) -> Result<(), OutputError> {
+    let texts = |text: fn(&Plan) -> String| plans.iter().map(text).collect::<Vec<_>>().join("\n");
+    let documents = || {
+        plans
+            .iter()
+            .map(serde_json::to_value)
+            .collect::<Result<Vec<_>, _>>()
+    };
+    match format {
+        PlanFormat::Table => out.write_all(texts(Plan::text).as_bytes())?,
+        PlanFormat::Mermaid => out.write_all(texts(Plan::mermaid).as_bytes())?,
+        PlanFormat::Yaml => write_documents(out, &documents()?, Document::Yaml)?,
+        PlanFormat::Json => write_documents(out, &documents()?, Document::Json)?,
+    }
+    Ok(())
+}
+
+/// The plan of a rollout with its defaults filled in.
+fn plan(object: &Value) -> Result<Plan, Vec<Problem>> {
+    let object = typed(object)?;
+    let valid = validate_alone(&object.spec.rollout, &kinds::whole())?;
+    let metadata = object.metadata;
+    let (namespace, name) = (
+        metadata.namespace.unwrap_or_default(),
+        metadata.name.unwrap_or_default(),
+    );
+    Ok(Plan::new(&valid, &namespace, &name, Vec::new()))
+}
+
+/// Everything that is wrong with a rollout with its defaults filled in; what it refers to is looked up in `sources`.
+pub(crate) fn checked(object: &Value, sources: &Sources) -> Result<(), Vec<Problem>> {
+    let object = typed(object)?;
+    let rollout = &object.spec.rollout;
+    let needed = of_sources(
+        references(rollout, &kinds::whole())
+            .into_iter()
+            .map(|used| used.source),
+    );
+    let content = sources.resolve(object.metadata.namespace.as_deref().unwrap_or_default(), &needed);
+    validate(rollout, &content, &kinds::whole()).map(|_| ())
+}
+
+/// What is no mistake in a rollout but goes unprotected.
+pub(crate) fn remarks(object: &Value) -> Vec<Problem> {
+    let object = typed(object).ok();
+    let valid = object.and_then(|object| validate_alone(&object.spec.rollout, &kinds::whole()).ok());
+    let insecure = valid
+        .map(|valid| valid.insecure(&kinds::whole()))
+        .unwrap_or_default();
+    let remark =
+        |insecure: reeve_rollout::Insecure| Problem::new(insecure.path, Reason::NoEffect, insecure.message);
+    insecure.into_iter().map(remark).collect()
+}
+
+fn typed(object: &Value) -> Result<DeploymentRollout, Vec<Problem>> {
+    serde_json::from_value(object.clone()).map_err(|error| vec![kinds::unreadable(&error)])
+}

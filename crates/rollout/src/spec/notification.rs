@@ -1,0 +1,87 @@
+//! Who is told how a run ended. Telling never fails a run.
+
+use reeve_api_types::SecretKeyReference;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    schema::{NAME, exactly_one},
+    words::Outcome,
+};
+
+/// One receiver. Exactly one of `telegram`, `slack` and `webhook`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    exactly_one(&["telegram", "slack", "webhook"], "set exactly one of telegram, slack and webhook")]))]
+pub struct Notification {
+    /// Name, unique in this object.
+    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    pub name: String,
+    /// The Bot API of Telegram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telegram: Option<Telegram>,
+    /// A webhook that takes Slack's messages, as those of Slack, Mattermost and Rocket.Chat do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack: Option<Slack>,
+    /// Any other webhook: a JSON document with the run's result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
+    /// Outcomes that are told. Default: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 6))]
+    pub outcomes: Vec<Outcome>,
+    /// Text, in which `{{name}}`, `{{namespace}}`, `{{revision}}`, `{{commit}}`, `{{outcome}}`, `{{phase}}`,
+    /// `{{message}}`, `{{systemsDeployed}}` and `{{duration}}` are replaced. Default: a sentence with all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub text: Option<String>,
+    /// Whether approvals that are waited for are told too. Default: true.
+    #[serde(default = "super::yes")]
+    pub approvals: bool,
+}
+
+/// The Bot API of Telegram.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Telegram {
+    /// Secret key with the bot's token.
+    pub token_ref: SecretKeyReference,
+    /// The chat: its number, or `@name` of a channel.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^(-?[0-9]+|@[A-Za-z0-9_]+)$"))]
+    pub chat_id: String,
+    /// URL of the Bot API. Default: `https://api.telegram.org`.
+    #[serde(default = "bot_api")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@?\p{Cc}]+$"))]
+    pub api_url: String,
+}
+
+/// A webhook that takes Slack's messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Slack {
+    /// Secret key with the webhook's URL, which is a secret itself.
+    pub url_ref: SecretKeyReference,
+}
+
+/// Any webhook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(&["url", "urlRef"], "set url, or urlRef where the URL is a secret")]))]
+pub struct Webhook {
+    /// URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
+    pub url: Option<String>,
+    /// Secret key with the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url_ref: Option<SecretKeyReference>,
+    /// Secret key that the body is signed with: the header `X-Reeve-Signature` is `sha256=` and the HMAC in hexadecimal
+    /// digits. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac_key_ref: Option<SecretKeyReference>,
+}
+
+fn bot_api() -> String {
+    "https://api.telegram.org".to_owned()
+}

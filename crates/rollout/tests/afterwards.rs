@@ -1,0 +1,133 @@
+//! Runs that follow one that has ended, and what is kept of it.
+
+mod lab;
+
+use lab::{Lab, homelab, homelab_until, noon};
+use reeve_rollout::{Attention, CannotFollow, HistoryEntry, Outcome, Phase, Plan, Run, RunResult};
+use serde_json::{Value, json};
+
+#[test]
+fn tests_are_skipped_only_for_what_was_tested() {
+    let skip = homelab(&json!({"skipTests": true}));
+    let lab = Lab::of(&skip).play();
+    assert_eq!(lab.ending().outcome, Outcome::Aborted);
+    assert!(
+        lab.ending().message.contains("forceSkipTests") && lab.effects().is_empty(),
+        "{}",
+        lab.ending().message
+    );
+    let tested = vec!["4f2a9c1d00000000000000000000000000000000".to_owned()];
+    let plan = Plan::new(&lab::valid(&skip), "homelab", "homelab", tested);
+    let lab = Lab::with(plan).play();
+    assert_eq!(lab.ending().outcome, Outcome::Success);
+    assert!(!lab.attempts.contains(&"tests".to_owned()));
+    let forced = homelab(&json!({"skipTests": true, "forceSkipTests": true}));
+    assert_eq!(Lab::of(&forced).play().ending().outcome, Outcome::Success);
+}
+
+#[test]
+fn a_run_goes_on_from_the_step_that_failed() {
+    let lab = Lab::of(&homelab(&json!({}))).fails("deploy-vps", 3).play();
+    let run = Run::resumed(&lab.plan, &lab.run, "homelab-2", 2, noon()).expect("a run");
+    let mut second = Lab::with(lab.plan.clone());
+    second.run = run;
+    let second = second.play();
+    assert_eq!(second.ending().outcome, Outcome::Success);
+    assert_eq!(second.effects(), ["deploy-vps"]);
+    assert_eq!(second.run.systems_deployed(), ["thinkpad", "rtx1080", "vps"]);
+    let snapshots = second
+        .attempts
+        .iter()
+        .filter(|step| *step == "snapshot-rtx1080")
+        .count();
+    assert_eq!(snapshots, 0, "the way back of production is that from before");
+}
+
+#[test]
+fn a_resumed_run_can_still_roll_back_what_the_first_one_has_deployed() {
+    let lab = Lab::of(&homelab(&json!({}))).fails("deploy-vps", 3).play();
+    let mut second = Lab::with(lab.plan.clone()).fails("verify-vps", 1);
+    second.run = Run::resumed(&lab.plan, &lab.run, "homelab-2", 2, noon()).expect("a run");
+    let second = second.play();
+    assert_eq!(second.ending().outcome, Outcome::RolledBack);
+    assert_eq!(
+        second.effects()[1..],
+        ["rollback-vps", "rollback-rtx1080", "rollback-thinkpad"]
+    );
+}
+
+#[test]
+fn what_was_put_back_is_not_gone_on_with() {
+    let follow = |lab: &Lab| Run::resumed(&lab.plan, &lab.run, "homelab-2", 2, noon()).map(|_| ());
+    let lab = Lab::of(&homelab(&json!({}))).fails("deploy-rtx1080", 1).play();
+    assert_eq!(follow(&lab), Err(CannotFollow::PutBack));
+    assert_eq!(
+        follow(&Lab::of(&homelab(&json!({}))).play()),
+        Err(CannotFollow::Succeeded)
+    );
+    assert_eq!(follow(&homelab_until("deploy-vps")), Err(CannotFollow::StillRuns));
+}
+
+#[test]
+fn an_ended_run_can_be_undone() {
+    let lab = Lab::of(&homelab(&json!({}))).play();
+    let mut second = Lab::with(lab.plan.clone());
+    second.run = Run::undoing(&lab.plan, &lab.run, "homelab-2", 2, noon()).expect("a run");
+    let second = second.play();
+    assert_eq!(second.ending().outcome, Outcome::RolledBack);
+    assert_eq!(
+        second.effects(),
+        ["rollback-vps", "rollback-rtx1080", "rollback-thinkpad"]
+    );
+    assert!(second.run.targets.iter().all(|target| !target.held));
+    let early = Lab::of(&homelab(&json!({}))).fails("preflight-vps", 1).play();
+    let refused = Run::undoing(&early.plan, &early.run, "homelab-2", 2, noon()).map(|_| ());
+    assert_eq!(refused, Err(CannotFollow::NoPoints));
+}
+
+#[test]
+fn the_result_has_the_shape_that_scripts_know() {
+    let lab = Lab::of(&homelab(&json!({}))).fails("deploy-vps", 3).play();
+    let result: Value = serde_json::to_value(RunResult::of(&lab.run, lab.now)).expect("JSON");
+    assert_eq!(result["status"], "partial_success");
+    assert_eq!(result["phase"], "public");
+    assert_eq!(result["systems_deployed"], json!(["thinkpad", "rtx1080"]));
+    assert_eq!(result["error"], "step deploy-vps failed: deploy-vps says so");
+    let details: Vec<_> = result["details"]
+        .as_object()
+        .expect("details")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    for key in [
+        "pre_flight",
+        "secrets_sync",
+        "snapshots",
+        "thinkpad",
+        "tests",
+        "rtx1080",
+        "vps",
+        "verification",
+    ] {
+        assert!(details.contains(&key), "{key} in {details:?}");
+    }
+    assert_eq!(result["details"]["vps"]["status"], "rolled_back");
+    let well = RunResult::of(&Lab::of(&homelab(&json!({}))).play().run, noon());
+    assert_eq!((well.status, well.error), ("success", None));
+}
+
+#[test]
+fn history_keeps_what_counts() {
+    let lab = Lab::of(&homelab(&json!({}))).fails("deploy-vps", 3).play();
+    let entry = HistoryEntry::of(&lab.plan, &lab.run).expect("an ended run");
+    assert_eq!(
+        (entry.outcome, entry.phase),
+        (Outcome::PartialSuccess, Phase::Public)
+    );
+    assert_eq!(entry.attention, Some(Attention::ManualInterventionRequired));
+    assert_eq!(entry.rolled_back, ["vps"]);
+    assert!(entry.can_be_undone);
+    assert_eq!(entry.tested, ["4f2a9c1d00000000000000000000000000000000"]);
+    assert!(serde_json::to_string(&entry).expect("JSON").len() < 1024);
+    assert_eq!(HistoryEntry::of(&lab.plan, &homelab_until("tests").run), None);
+}
