@@ -14,7 +14,8 @@ cargo run --quiet --locked --example crdgen >/dev/null
 rm -rf charts/reeve/files/crds
 mkdir -p charts/reeve/files/crds
 # Those that the operator serves: objects of any other kind would be taken, and nobody would look at them.
-for plural in siteagents; do cp "crds/yaml/reeve.dev.$plural.yaml" charts/reeve/files/crds/; done
+served=(siteagents)
+for plural in "${served[@]}"; do cp "crds/yaml/reeve.dev.$plural.yaml" charts/reeve/files/crds/; done
 
 if [ "${1:-}" = --check ] && ! changes=$(diff <(echo "$before") <(fingerprint)); then
     printf 'generated files were not up to date; they are now, so commit them:\n%s\n' \
