@@ -276,6 +276,10 @@ fn every_example_is_valid_and_renders() {
         let arguments: Vec<_> = files.iter().flat_map(|file| ["-f", file]).collect();
         let output = run(&[&["validate"], &arguments[..]].concat(), b"");
         assert_eq!(code(&output), 0, "{files:?}: {}", err(&output));
+        if folder.ends_with("deployment-rollout") {
+            // Its runs have no children before they begin, and its Secrets are the user's own.
+            continue;
+        }
         let children = rendered(&arguments, b"");
         let agents = children
             .iter()
