@@ -85,7 +85,7 @@ impl Listener {
 
     /// The restarts that events tell of, and the sentences.
     pub(crate) fn told(&self, stage: &Stage) -> (i64, Vec<String>) {
-        let events = stage.get(SITE, "events.events.k8s.io");
+        let events = stage.get(SITE, "events");
         let events = events["items"].as_array().cloned().unwrap_or_default();
         let ours = events
             .iter()

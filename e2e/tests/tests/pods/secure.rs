@@ -39,7 +39,7 @@ fn fake(stage: &Stage, authority: &Issuer<'static, KeyPair>) -> Vec<Value> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, authority).expect("a certificate").pem();
-    let mut spec = stage.get("waldur", "deployment/waldur")["spec"].clone();
+    let mut spec = stage.get("waldur", "deployments/waldur")["spec"].clone();
     let pod = &mut spec["template"]["spec"];
     pod["volumes"] = json!([{"name": "tls", "secret": {"secretName": "tls"}}]);
     let container = &mut pod["containers"][0];
@@ -100,7 +100,7 @@ pub(crate) async fn another_authority_leaves_the_pod_as_it_is_and_is_named_and_p
     stage: &Stage,
 ) {
     let before = SECURE.pod(stage);
-    let map = stage.get(SITE, "configmap/authorities");
+    let map = stage.get(SITE, "configmaps/authorities");
     let right = map["data"]["ca.crt"].as_str().expect("a bundle").to_owned();
     let (_, wrong) = authority("another authority");
     trust(stage, &wrong);

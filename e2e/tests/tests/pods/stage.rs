@@ -107,7 +107,9 @@ impl Stage {
         let group = match object.split('/').next().unwrap_or_default() {
             "siteagents" => "apis/reeve.dev/v1alpha1",
             "leases" => "apis/coordination.k8s.io/v1",
-            "pods" => "api/v1",
+            "deployments" => "apis/apps/v1",
+            "events" => "apis/events.k8s.io/v1",
+            "configmaps" | "pods" => "api/v1",
             plural => panic!("the group of {plural} is not known here"),
         };
         self.ask(&format!("/{group}/namespaces/{namespace}/{object}"))

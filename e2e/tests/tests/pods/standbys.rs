@@ -294,7 +294,7 @@ pub(crate) async fn a_template_whose_agent_exits_at_its_start_is_put_back_and_th
     let patch = json!({"spec": {"preflight": {"enabled": false}, "modes": {"orders": breaks}}});
     stage.patch("siteagent/site", "merge", &patch);
     let condition = |type_: &str| {
-        let conditions = stage.get(SITE, "siteagent/site")["status"]["conditions"].clone();
+        let conditions = stage.get(SITE, "siteagents/site")["status"]["conditions"].clone();
         let mut conditions = conditions.as_array().cloned().unwrap_or_default();
         conditions.retain(|condition| condition["type"] == type_);
         conditions.pop().unwrap_or_default()
