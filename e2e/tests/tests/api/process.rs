@@ -6,6 +6,8 @@ use kube::api::ListParams;
 use reeve_e2e_tests::{DEFINITIONS, Lab, RIGHTS, SOON, get, install, put, site, until};
 use serde_json::Value;
 
+use crate::claims::serves;
+
 pub(crate) async fn readiness_names_a_missing_definition_and_comes_by_itself(lab: &Lab) {
     // A watch of a type that does not exist is refused with 404, which is no right's fault.
     lab.kubectl(&["delete", "crd", "siteagents.reeve.dev"]);
@@ -127,8 +129,7 @@ pub(crate) async fn no_secret_is_shown_in_logs_status_events_or_anything_but_sec
     ]);
     lab.create(site::site("taken")).await;
     lab.reason("taken", "NameTaken").await;
-    lab.run_pods().await;
-    lab.reason("site", "Succeeded").await;
+    serves(lab, "site").await;
 
     let everything = "siteagents,deployments,replicasets,pods,leases,configmaps,serviceaccounts,roles,rolebindings,events.events.k8s.io";
     let shown = lab.kubectl(&["get", everything, "--output=json", "--show-managed-fields"]);
