@@ -131,7 +131,7 @@ pub(crate) async fn an_agent_that_is_root_has_no_capability_and_carries_out_an_o
     let order = stage.waldur().order(&order).await.expect("handed out");
     shows("Succeeded").await;
 
-    let (pod, uid) = stage.agent(SPACE, OBJECT, "orders");
+    let (pod, uid) = stage.agent(SPACE, OBJECT, "orders-root");
     for id in agents(&uid) {
         let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
         let field = |name: &str| {
