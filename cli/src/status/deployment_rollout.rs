@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     age::age,
-    table::{Cell, Section},
+    table::{Cell, Section, text},
 };
 use crate::output::{BAD, GOOD, WAITING};
 
@@ -48,10 +48,6 @@ pub(crate) fn sections(object: &Value, now: Timestamp) -> Vec<Section> {
         Section::new(&["PHASE", "STEP", "STATE", "ATTEMPT", "SINCE", "MESSAGE"], steps),
         Section::new(&["RUN", "REVISION", "OUTCOME", "ENDED", "MESSAGE"], history),
     ]
-}
-
-fn text(value: &Value) -> Cell {
-    Cell::from(value.as_str().unwrap_or_default())
 }
 
 fn coloured(state: &str) -> Cell {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     age::age,
-    table::{Cell, Section},
+    table::{Cell, Section, text},
 };
 use crate::output::{BAD, GOOD, WAITING};
 
@@ -68,8 +68,4 @@ fn mode_row(mode: &Value, now: Timestamp) -> Vec<Cell> {
         text(&mode["leader"]["name"]),
         text(&mode["message"]),
     ]
-}
-
-fn text(value: &Value) -> Cell {
-    Cell::from(value.as_str().unwrap_or_default())
 }

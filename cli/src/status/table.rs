@@ -1,6 +1,7 @@
 //! Tables as kubectl prints them: upper-case headings, columns three spaces apart, the last one as long as it is.
 
 use anstyle::Style;
+use serde_json::Value;
 
 use crate::output::{HEADING, one_line};
 
@@ -22,6 +23,11 @@ impl Cell {
             style,
         }
     }
+}
+
+/// The text that a field of an object has; empty when it has none.
+pub(super) fn text(value: &Value) -> Cell {
+    Cell::from(value.as_str().unwrap_or_default())
 }
 
 impl<T: AsRef<str>> From<T> for Cell {

@@ -7,6 +7,10 @@ use serde_json::Value;
 pub(crate) const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// The name of a Kubernetes object.
 pub(crate) const OBJECT: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+/// The `apiVersion` of a Kubernetes object.
+pub(crate) const API_VERSION: &str = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$";
+/// The kind of a Kubernetes object.
+pub(crate) const KIND: &str = r"^[A-Z][A-Za-z0-9]*$";
 /// A branch, a tag or a commit: none of the characters that git-check-ref-format(1) refuses, and no option of git's.
 pub(crate) const REVISION: &str = r"^[A-Za-z0-9_][A-Za-z0-9._/+@-]*$";
 /// An absolute path without control characters.

@@ -64,9 +64,7 @@ impl ValidSite {
             offering.withheld = taken.map(|claim| claim.duty).collect::<BTreeSet<_>>();
         }
     }
-}
 
-impl ValidSite {
     /// The duties that `mode` has: those that others have are not among them.
     pub fn duties_of(&self, mode: Mode) -> impl Iterator<Item = Claim> {
         self.offerings.iter().flat_map(move |offering| {

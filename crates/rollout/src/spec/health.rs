@@ -4,7 +4,7 @@ use reeve_api_types::{BundleReference, Duration, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{HOST, LINE, NAME, OBJECT, exactly_one};
+use crate::schema::{API_VERSION, HOST, KIND, LINE, NAME, OBJECT, exactly_one};
 
 /// A check. Exactly one of `http`, `tcp`, `command` and `ready`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -120,13 +120,10 @@ pub struct CommandCheck {
 #[serde(rename_all = "camelCase")]
 pub struct ReadyCheck {
     /// The object's `apiVersion`, such as `apps/v1`.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = API_VERSION))]
     pub api_version: String,
     /// The object's kind.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Z][A-Za-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = KIND))]
     pub kind: String,
     /// The object's namespace. Default: that of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]

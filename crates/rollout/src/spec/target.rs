@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{HealthCheck, OnFailure, Retry, RollBackWith};
 use crate::{
-    schema::{HOST, LINE, NAME, OBJECT, PATH, REVISION, USER, exactly_one},
+    schema::{API_VERSION, HOST, KIND, LINE, NAME, OBJECT, PATH, REVISION, USER, exactly_one},
     words::Role,
 };
 
@@ -166,13 +166,10 @@ pub struct KubernetesTarget {
 #[serde(rename_all = "camelCase")]
 pub struct SetField {
     /// The object's `apiVersion`, such as `apps/v1`.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = API_VERSION))]
     pub api_version: String,
     /// The object's kind, such as `Deployment`.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Z][A-Za-z0-9]*$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = KIND))]
     pub kind: String,
     /// The object's namespace. Default: that of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
