@@ -47,6 +47,7 @@ lane_api() {
     stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced
     cluster_tests api --skip burst::        # the operator on API servers
     REEVE_OPERATOR=$release_operator cluster_tests api burst::
+    cluster_tests hosts                     # the runner of rollouts on real hosts
     stage 'chart on an API server' hack/chart-install-test.sh
     stage 'plugin on an API server' hack/plugin-test.sh
 }

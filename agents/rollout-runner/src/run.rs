@@ -11,6 +11,8 @@ use reeve_rollout::{
     },
 };
 
+use tokio::time::timeout;
+
 use crate::{
     answer::{Answer, Outcome, Problem},
     check, command,
@@ -92,7 +94,7 @@ impl<'a> Attempt<'a> {
                 let done = host.put_back(back).await?;
                 self.then_check(done, &back.checks, Some(host)).await
             }
-            Action::Check(checks) => check::all(checks, Some(host), &self.cluster).await,
+            Action::Check(checks) => self.check(checks, Some(host)).await,
             Action::Run(command) => self.command(command, Some(host)).await,
             Action::Release => {
                 host.release().await?;
@@ -121,7 +123,7 @@ impl<'a> Attempt<'a> {
             }
             Action::Check(checks) => {
                 fields.settle().await?;
-                check::all(checks, None, &self.cluster).await
+                self.check(checks, None).await
             }
             Action::Observe(observe) => match &observe.action {
                 Action::Deploy(deploy) => fields.observe(&deploy.before, true).await,
@@ -138,7 +140,7 @@ impl<'a> Attempt<'a> {
     async fn without_target(&self, action: &Action) -> Outcome {
         match action {
             Action::Run(command) => self.command(command, None).await,
-            Action::Check(checks) => check::all(checks, None, &self.cluster).await,
+            Action::Check(checks) => self.check(checks, None).await,
             Action::PreflightSnapshot(source) => self.snapshots(source, None)?.preflight().await,
             Action::TakeSnapshot(take) => {
                 self.snapshots(&take.source, None)?
@@ -188,7 +190,7 @@ impl<'a> Attempt<'a> {
         if checks.is_empty() {
             return Ok(done);
         }
-        match check::all(checks, host, &self.cluster).await {
+        match self.check(checks, host).await {
             Ok(passed) => Ok(Answer {
                 message: format!("{}; {}", done.message, passed.message),
                 ..done
@@ -198,6 +200,19 @@ impl<'a> Attempt<'a> {
                 Err(problem.touched())
             }
         }
+    }
+
+    /// Makes checks within the attempt's time. What Compose shows of a project that fails them is logged.
+    async fn check(&self, checks: &[Check], host: Option<&Host<'_>>) -> Outcome {
+        let checking = check::all(checks, host, &self.cluster);
+        let outcome = timeout(self.remaining(), checking).await.unwrap_or_else(|_| {
+            let message = "the health checks have not succeeded within the step's time limit";
+            Err(Problem::failed("HealthCheckFailed", message))
+        });
+        if let (Err(_), Some(host)) = (&outcome, host) {
+            host.show().await;
+        }
+        outcome
     }
 
     async fn command(&self, command: &RunCommand, host: Option<&Host<'_>>) -> Outcome {

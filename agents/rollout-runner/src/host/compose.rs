@@ -48,7 +48,7 @@ impl Host<'_> {
                 State::Well if well >= 2 => return Ok(()),
                 State::Broken(_) if broken >= 3 => break state,
                 State::Nothing => break state,
-                _ if self.remaining() < 10 * INTERVAL => break state,
+                State::Starting(_) | State::Broken(_) if self.remaining() < 10 * INTERVAL => break state,
                 _ => tokio::time::sleep(INTERVAL).await,
             }
         };
@@ -70,6 +70,11 @@ impl Host<'_> {
             format!("host {}: {said}. Last lines: {}", self.name(), evidence),
         )
         .touched())
+    }
+
+    /// Logs what Compose shows of the project.
+    pub async fn show(&self) {
+        self.evidence(&[]).await;
     }
 
     /// `compose ps` and the last lines of the services that are not well, logged; the end of them for the report.

@@ -51,6 +51,13 @@ pub(super) enum Patched {
 }
 
 impl Cluster {
+    /// That of a client. The default finds its own: the cluster that it runs in, or that of KUBECONFIG.
+    pub fn of(client: Client) -> Self {
+        Self {
+            client: OnceCell::new_with(Some(client)),
+        }
+    }
+
     async fn client(&self) -> Outcome<&Client> {
         let connect = async || {
             let config = Config::infer().await.map_err(|error| error.to_string())?;

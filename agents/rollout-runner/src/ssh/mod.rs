@@ -1,6 +1,7 @@
 //! The way to a host: an SSH client without any other program, host keys enforced, each step with a time limit.
 
 mod connection;
+mod hop;
 mod host_keys;
 mod sftp;
 

@@ -10,7 +10,7 @@
     mkdir -p "$mine" || { echo "reeve: refused state"; exit 90; }
     exec 9>>"$state/fence.lock"
     flock -w "$patience" 9 || { echo "reeve: refused busy"; exit 91; }
-    if read -r seen who <"$mine/$step.fence" 2>/dev/null; then
+    if read -r seen who 2>/dev/null <"$mine/$step.fence"; then
         if [ "$seen" -gt "$attempt" ] || { [ "$seen" -eq "$attempt" ] && [ "$who" != "$pod" ]; }; then
             echo "reeve: refused attempt $seen"
             exit 92

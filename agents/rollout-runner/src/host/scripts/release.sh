@@ -8,7 +8,7 @@ if [ -e "$mine/staged" ]; then
     rm -f "$mine/staged"
 fi
 rm -rf "$state/preflight"
-if read -r holder _ <"$state/lock" 2>/dev/null && [ "$holder" = "$run" ]; then rm -f "$state/lock"; fi
+if read -r holder _ 2>/dev/null <"$state/lock" && [ "$holder" = "$run" ]; then rm -f "$state/lock"; fi
 # Records of runs before the last twenty are of no use any more: no rollout keeps more of them.
 cd "$state/runs" || exit 0
 # shellcheck disable=SC2012 # names are run ids
