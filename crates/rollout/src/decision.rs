@@ -57,7 +57,7 @@ pub enum Job {
 }
 
 /// What is to be done next. The controller records it in the run's status ([`crate::record`]), writes that, then acts,
-/// and asks again.
+/// and asks again. Only the lock is taken first and recorded then.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// Take the lock.
@@ -71,7 +71,7 @@ pub enum Decision {
     /// Look again when something changes, and at `until` at the latest.
     Wait(Wait),
     /// As [`Decision::Wait`], and a person has to say something: tell people once.
-    Ask(Wait),
+    Ask(Ask),
     /// A person has said something, or has not in time: note it.
     Answer(Answer),
     /// Go back: the targets named, in this order.
@@ -117,6 +117,29 @@ pub struct Wait {
     pub until: Option<Timestamp>,
     /// A sentence on it.
     pub message: String,
+}
+
+/// A question to a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What about.
+    pub about: Question,
+    /// When it is too late for an answer.
+    pub until: Timestamp,
+    /// The question, in a sentence.
+    pub message: String,
+}
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether a phase may begin.
+    Approval(Phase),
+    /// Whether an inconclusive step has succeeded.
+    Judgement {
+        /// The step.
+        step: String,
+    },
 }
 
 /// What a person has said.

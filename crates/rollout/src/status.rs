@@ -72,6 +72,10 @@ pub struct Run {
     /// How it ended. Absent while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// The run that it undoes, or goes on with from the step that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub follows: Option<String>,
 }
 
 /// How a step is.
@@ -94,6 +98,12 @@ pub struct StepStatus {
     /// What that attempt is.
     #[serde(default)]
     pub attempt_kind: AttemptKind,
+    /// The last attempt that did what the step does.
+    #[serde(default)]
+    pub acted: u32,
+    /// How often it was done anew although it had succeeded: a snapshot that had become too old.
+    #[serde(default)]
+    pub round: u8,
     /// How often that attempt was given to the cluster.
     #[serde(default)]
     pub launches: u8,
@@ -176,6 +186,10 @@ pub struct TargetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub host_key: Option<String>,
+    /// The run that has deployed to it: this one, or the one that this one goes on with or undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub deployed_by: Option<String>,
     /// Whether this run may hold something on it: the host's lock, files that are not live.
     #[serde(default)]
     pub held: bool,

@@ -1,7 +1,13 @@
 //! The plan of a run: every step in order, with its limits and what its failure would do. It is frozen when the run
 //! starts: all decisions read it, and an edit of the spec counts for the next run.
 
+mod access;
+mod build;
+mod work;
+
 use serde::{Deserialize, Serialize};
+
+pub use work::NoWork;
 
 use crate::{
     spec::{Rollout, Target},
@@ -19,6 +25,12 @@ pub const JUDGEMENT: u64 = 24 * 60 * 60;
 pub struct Plan {
     /// [`FORM`].
     pub form: u32,
+    /// Namespace of the rollout.
+    pub namespace: String,
+    /// Name of the rollout.
+    pub name: String,
+    /// Bytes that must be free on a host.
+    pub min_free_disk: u64,
     /// The spec that it was made of, with all defaults.
     pub rollout: Rollout,
     /// The way forward.

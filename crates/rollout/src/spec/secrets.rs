@@ -4,7 +4,7 @@ use reeve_api_types::{Duration, SecretKeyReference, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Command;
+use super::{Command, Target};
 use crate::schema::{NAME, PATH, exactly_one};
 
 /// Files, or a command of your own that brings them. Exactly one of `files` and `command`.
@@ -51,6 +51,18 @@ pub struct SecretFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 32), regex(pattern = NAME)))]
     pub targets: Option<Vec<String>>,
+}
+
+impl SecretsSync {
+    /// The files that `target` gets.
+    pub(crate) fn files_of<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a SecretFile> {
+        let files = self.files.iter().flatten().filter(|_| target.ssh.is_some());
+        files.filter(|file| {
+            file.targets
+                .as_ref()
+                .is_none_or(|names| names.contains(&target.name))
+        })
+    }
 }
 
 fn owner_only() -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedUrl, CommandPlace, ProxmoxGuest};
+use super::{CheckedUrl, CommandPlace, ProxmoxGuest, TargetAccess};
 use crate::{
     point::RollbackPoint,
     spec::{ReadyCheck, TcpCheck, Vantage},
@@ -104,7 +104,11 @@ pub enum SnapshotSource {
         /// Succeeds when it is there.
         exists: RunCommand,
         /// Rolls back to it.
+        #[serde(rename = "rollBack")]
         roll_back: RunCommand,
+        /// The target on whose host they run. Absent: in the runner's own container.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<Box<TargetAccess>>,
     },
 }
 
@@ -254,20 +258,4 @@ pub struct HttpProbe {
     pub matches: Option<String>,
     /// Days that the certificate must still be valid.
     pub certificate_days: u16,
-}
-
-impl Action {
-    /// Whether a target can be asked afterwards what became of it. The others are simply done again.
-    pub fn can_be_observed(&self) -> bool {
-        match self {
-            Self::SyncSecrets(_) | Self::TakeSnapshot(_) | Self::Deploy(_) | Self::PutBack(_) => true,
-            Self::Run(command) => command.place == CommandPlace::Host,
-            Self::Preflight(_)
-            | Self::PreflightSnapshot(_)
-            | Self::Record(_)
-            | Self::Check(_)
-            | Self::Observe(_)
-            | Self::Release => false,
-        }
-    }
 }

@@ -16,6 +16,7 @@ pub use action::{
     Action, Check, CheckKind, Deploy, HttpProbe, Observe, Preflight, PutBack, Record, RunCommand, SecretPath,
     SecretSource, SnapshotSource, SyncSecrets, TakeSnapshot,
 };
+pub(crate) use report::cut;
 pub use report::{LIMIT, MESSAGE, Report, TestSummary, TooLong, Unreadable};
 
 /// The version of this contract. A runner refuses an instruction of another one with the result `Errored`.
