@@ -1,7 +1,10 @@
 //! How an action ends before it becomes a report: what was learned, or why it did not succeed.
 //! A failure is definite; an error means that it could not be told. They are kept apart from the first line on.
 
-use reeve_rollout::{RollbackPoint, StepResult, step::Instruction, step::Report, step::TestSummary};
+use reeve_rollout::{
+    RollbackPoint, StepResult,
+    step::{Action, Instruction, Report, TargetKind, TestSummary},
+};
 
 use crate::redact::Redactor;
 
@@ -89,7 +92,13 @@ impl Problem {
 /// The report on an attempt, without secrets.
 pub fn report(instruction: &Instruction, pod: &str, outcome: Outcome, redactor: &Redactor) -> Report {
     let (result, reason, touched, message, learned) = match outcome {
-        Ok(answer) => (StepResult::Succeeded, "", true, answer.message.clone(), answer),
+        Ok(answer) => (
+            StepResult::Succeeded,
+            "",
+            changes(instruction),
+            answer.message.clone(),
+            answer,
+        ),
         Err(problem) => (
             problem.result,
             problem.reason,
@@ -109,5 +118,21 @@ pub fn report(instruction: &Instruction, pod: &str, outcome: Outcome, redactor: 
         task: learned.task,
         tests: learned.tests,
         ..Report::to(instruction, pod, result)
+    }
+}
+
+/// Whether an action that has succeeded leaves something on its target. Of preflight that is a host's lock.
+fn changes(instruction: &Instruction) -> bool {
+    let target = instruction.target.as_ref().map(|target| &target.kind);
+    match instruction.action {
+        Action::Preflight(_) => matches!(target, Some(TargetKind::Compose(_))),
+        Action::PreflightSnapshot(_) | Action::Record(_) | Action::Check(_) => false,
+        Action::SyncSecrets(_)
+        | Action::TakeSnapshot(_)
+        | Action::Deploy(_)
+        | Action::PutBack(_)
+        | Action::Run(_)
+        | Action::Observe(_)
+        | Action::Release => true,
     }
 }

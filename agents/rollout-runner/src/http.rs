@@ -19,6 +19,8 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 use x509_parser::parse_x509_certificate;
 
+use crate::route;
+
 /// No more is read of a body.
 const LONGEST: usize = 4 * 1024 * 1024;
 /// How we name ourselves.
@@ -83,7 +85,7 @@ pub fn address(url: &Url) -> Result<(String, u16), Error> {
 /// Connects from here.
 pub async fn connect(url: &Url) -> Result<TcpStream, Error> {
     let (host, port) = address(url)?;
-    Ok(TcpStream::connect((host.as_str(), port)).await?)
+    Ok(route::connect(&host, port).await?)
 }
 
 /// The certificates to trust: those of a file, or the public ones.

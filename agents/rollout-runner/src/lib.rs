@@ -11,6 +11,8 @@ pub mod junit;
 pub mod kubernetes;
 pub mod proxmox;
 pub mod redact;
+pub mod route;
 pub mod run;
+mod run_snapshots;
 pub mod snapshot;
 pub mod ssh;

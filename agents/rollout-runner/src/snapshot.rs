@@ -50,6 +50,7 @@ impl<'a> Snapshots<'a> {
                 create,
                 exists,
                 roll_back,
+                ..
             } => Self::Commands(Commands {
                 create,
                 exists,

@@ -8,12 +8,12 @@ use reeve_rollout::{
     step::HttpProbe,
 };
 use regex::Regex;
-use tokio::net::TcpStream;
 use url::Url;
 
 use crate::{
     host::Host,
     http::{self, Reply},
+    route,
 };
 
 /// Asks once.
@@ -111,7 +111,7 @@ pub(super) async fn tcp(to: &TcpCheck, from: Vantage, host: Option<&Host<'_>>) -
             .await
             .map(drop)
             .map_err(|error| error.to_string()),
-        None => TcpStream::connect((to.host.as_str(), to.port))
+        None => route::connect(&to.host, to.port)
             .await
             .map(drop)
             .map_err(|error| error.to_string()),

@@ -1,5 +1,7 @@
 //! The lock of a host: who deploys there, since when. It keeps runs of other clusters away, and people who look.
 
+use reeve_rollout::StepResult;
+
 use super::{Host, Script};
 use crate::answer::{Outcome, Problem};
 
@@ -11,9 +13,15 @@ impl Host<'_> {
     /// Takes the lock for this run. It may have it already.
     pub(super) async fn take_lock(&self) -> Outcome<()> {
         let owner = format!("{}/{}", self.instruction.namespace, self.instruction.rollout);
+        let body = Script::of(&[LOCK]).set("owner", &owner);
+        // Without an answer it may have been taken.
         let output = self
-            .fenced(&Script::of(&[LOCK]).set("owner", &owner), false)
-            .await?;
+            .fenced(&body, false)
+            .await
+            .map_err(|problem| match problem.result {
+                StepResult::Errored => problem.touched(),
+                _ => problem,
+            })?;
         if output.ok() {
             return Ok(());
         }

@@ -29,14 +29,8 @@ impl Host<'_> {
             return Err(Problem::failed(reason, message));
         }
         self.take_lock().await?;
-        let body = self
-            .script(&[COMPOSE, RESOLVE])
-            .set("revision", &wanted.revision)
-            .set("commit", wanted.commit.as_deref().unwrap_or_default());
-        let resolved = self.fenced(&body, false).await?;
-        if !resolved.ok() {
-            return Err(self.failure(&resolved));
-        }
+        // From here on a failure leaves the lock held.
+        let resolved = self.resolve(wanted).await.map_err(Problem::touched)?;
         let commit = resolved.value("commit").unwrap_or_default().to_owned();
         Ok(Answer {
             message: format!(
@@ -48,6 +42,19 @@ impl Host<'_> {
             commit: Some(commit),
             ..Answer::default()
         })
+    }
+
+    async fn resolve(&self, wanted: &Preflight) -> Outcome<Output> {
+        let body = self
+            .script(&[COMPOSE, RESOLVE])
+            .set("revision", &wanted.revision)
+            .set("commit", wanted.commit.as_deref().unwrap_or_default());
+        let resolved = self.fenced(&body, false).await?;
+        if resolved.ok() {
+            Ok(resolved)
+        } else {
+            Err(self.failure(&resolved))
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use super::host_keys::{Judgement, Trust, fingerprint};
 use crate::{
     answer::{Outcome, Problem},
     redact::Redactor,
+    route,
 };
 
 /// A host that says nothing for this long is asked whether it is there, and after three silent answers it is not.
@@ -66,7 +67,7 @@ impl Hop<'_> {
     }
 
     pub(super) async fn tcp(&self) -> Outcome<TcpStream> {
-        TcpStream::connect((self.host, self.port)).await.map_err(|error| {
+        route::connect(self.host, self.port).await.map_err(|error| {
             Problem::errored(
                 "HostUnreachable",
                 format!("host {} cannot be reached: {error}", self.name()),

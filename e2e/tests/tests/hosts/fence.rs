@@ -1,6 +1,7 @@
 //! What keeps two from acting at once: the host's lock, the fence, and the question what became of an attempt.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reeve_e2e_tests::until;
@@ -11,6 +12,20 @@ use crate::lab::{Lab, preflight};
 
 fn run(command: &[&str]) -> Value {
     json!({"run": {"place": "host", "run": command}})
+}
+
+/// Whether somebody waits for the fence of a working tree.
+fn at_the_fence(directory: &Path) -> bool {
+    let mut processes = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let waits = |process: &PathBuf| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "flock")
+            && fs::read_link(process.join("cwd")).is_ok_and(|folder| folder == directory)
+    };
+    processes.any(|process| waits(&process))
 }
 
 pub(crate) async fn a_second_run_is_told_who_has_the_host(lab: &Lab) {
@@ -72,7 +87,7 @@ pub(crate) async fn an_attempt_whose_report_was_lost_is_waited_for_and_counted(l
     let lost = project.instruction("homelab-1", "step", 1, &action);
     tokio::select! {
         report = lab.carry_out(&lost, "pod-a") => panic!("it cannot end: {}", report.message),
-        _ = until("the command runs on the host", Duration::from_secs(60), async || fs::exists(&begun).unwrap_or(false)) => {}
+        _ = until("the command runs on the host", Duration::from_mins(1), async || fs::exists(&begun).unwrap_or(false)) => {}
     }
     // The connection is gone; the command is not.
     let question = project.instruction(
@@ -83,6 +98,8 @@ pub(crate) async fn an_attempt_whose_report_was_lost_is_waited_for_and_counted(l
     );
     let asked = async { lab.carry_out(&question, "pod-b").await };
     let answered = async {
+        let waits = async || at_the_fence(&project.directory);
+        until("the question waits at the fence", Duration::from_mins(1), waits).await;
         fs::write(&gate, "").expect("written");
     };
     let (found, ()) = tokio::join!(asked, answered);

@@ -31,6 +31,17 @@ echo "reeve: commit $commit"
 tree=$state/preflight
 rm -rf "$tree" && mkdir "$tree" && git archive "$commit" | tar -x -C "$tree" || exit 15
 cd "$tree" || exit 15
+# Named, because Compose would look for them in the folder of the deployment, where those of the other commit are.
+if [ -z "$files" ]; then
+    for name in compose.yaml compose.yml docker-compose.yml docker-compose.yaml; do
+        [ -e "$name" ] || continue
+        files=$tree/$name
+        for more in "${name%.*}.override.yml" "${name%.*}.override.yaml"; do
+            [ ! -e "$more" ] || files=$files:$tree/$more
+        done
+        break
+    done
+fi
 # Relative paths, such as those of env_file, mean the folder of the deployment, where secrets are.
 if ! in_project --project-directory "$directory" config --quiet >"$state/config.log" 2>&1; then
     # A file with variables may be one of the secrets that are yet to come.
