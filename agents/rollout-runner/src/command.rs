@@ -39,7 +39,9 @@ pub async fn here(command: &RunCommand, limit: Duration, redactor: &Redactor) ->
         }
     };
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    text.iter().for_each(|text| redactor.log(program, text));
+    for text in &text {
+        redactor.log(program, text);
+    }
     let report = command.junit.as_ref().and_then(|path| fs::read(path).ok());
     let last: Vec<_> = text
         .iter()

@@ -1,4 +1,4 @@
-//! The numbers of a report in JUnit's format, as pytest, gotestsum, Maven and most others write it. The test cases are
+//! The numbers of a report in `JUnit`'s format, as pytest, gotestsum, Maven and most others write it. The test cases are
 //! counted themselves: the totals of suites are optional, and nested ones count twice.
 
 use quick_xml::{
@@ -20,7 +20,7 @@ pub enum BadReport {
     #[error("it ends in the middle")]
     Cut,
     /// XML of something else.
-    #[error("it has no element testsuite or testsuites: write it in JUnit's format")]
+    #[error("it has no element testsuite or testsuites: write it in `JUnit`'s format")]
     Other,
 }
 
@@ -46,9 +46,9 @@ pub fn summary(report: &[u8]) -> Result<TestSummary, BadReport> {
                 "testcase" => {
                     let next = Case::of(element);
                     if empty {
-                        next.count(&mut summary)
+                        next.count(&mut summary);
                     } else {
-                        case = Some(next)
+                        case = Some(next);
                     }
                 }
                 word => {

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod check;
 pub mod command;
+mod digest;
 pub mod host;
 pub mod http;
 pub mod install;

@@ -33,7 +33,7 @@ struct Arguments {
     /// Uid of the pod: with the attempt it tells whoever acts on a target from whoever did before.
     #[arg(long, env = POD_UID_VARIABLE, required = true)]
     pod_uid: Option<String>,
-    /// What is logged, as in RUST_LOG.
+    /// What is logged, as in `RUST_LOG`.
     #[arg(long, env = "REEVE_LOG", default_value = "info,russh=warn,russh_sftp=warn")]
     log_filter: String,
 }

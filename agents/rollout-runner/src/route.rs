@@ -12,7 +12,7 @@ pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
         return TcpStream::connect((host, port)).await;
     }
     let resolver = TokioResolver::builder_tokio()
-        .and_then(|builder| builder.build())
+        .and_then(hickory_resolver::ResolverBuilder::build)
         .map_err(io::Error::other)?;
     let found = resolver.lookup_ip(host).await.map_err(|error| {
         io::Error::new(

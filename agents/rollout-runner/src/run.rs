@@ -42,7 +42,7 @@ impl<'a> Attempt<'a> {
     pub async fn carry_out(&self) -> Outcome {
         let action = &self.instruction.action;
         // The machine of a snapshot need not answer, and is asked by others than itself.
-        if let Some(work) = self.snapshot_work(action) {
+        if let Some(work) = Self::snapshot_work(action) {
             return self.on_snapshots(work).await;
         }
         match self

@@ -30,7 +30,7 @@ pub(crate) enum Work<'a> {
 
 impl<'a> Attempt<'a> {
     /// The action, where it is one on snapshots.
-    pub(crate) fn snapshot_work(&self, action: &'a Action) -> Option<Work<'a>> {
+    pub(crate) fn snapshot_work(action: &'a Action) -> Option<Work<'a>> {
         let to_snapshot = |back: &PutBack| back.to.kind == PointKind::Snapshot;
         match action {
             Action::PreflightSnapshot(source) => Some(Work::Preflight(source)),

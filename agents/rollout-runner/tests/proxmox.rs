@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fake_proxmox::{FakeProxmox, Snapshot, TOKEN, World};
+use fake_proxmox::{FakeProxmox, Snapshot, Storage, TOKEN, World};
 use reeve_rollout::{
     PointKind, StepResult, spec,
     step::{CheckedUrl, ProxmoxGuest, SnapshotSource, TakeSnapshot},
@@ -35,7 +35,7 @@ impl Lab {
         Self {
             proxmox,
             folder,
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
         }
     }
 
@@ -189,21 +189,22 @@ async fn preflight_names_what_is_missing() {
     let lab = Lab::new("preflight", |_| {}).await;
     lab.preflight(100).await.expect("all is well");
     lab.preflight(101).await.expect("all is well");
-    let changes: [(&str, &str, fn(&mut World)); 4] = [
-        ("MissingRights", "VM.Snapshot", |world| {
-            drop(world.rights.remove("VM.Snapshot"))
-        }),
-        ("NoSnapshots", "storage", |world| {
-            world.storages.get_mut("local-zfs").expect("there").snapshots = false
-        }),
-        ("DiskFull", "local-zfs", |world| {
-            world.storages.get_mut("local-zfs").expect("there").free = 1 << 20
-        }),
-        ("NoGuest", "node", |world| drop(world.guests.remove(&100))),
+    let storage = |world: &mut World, change: fn(&mut Storage)| world.storages.values_mut().for_each(change);
+    let break_it = |reason: &str, world: &mut World| match reason {
+        "MissingRights" => world.rights.retain(|right| right != "VM.Snapshot"),
+        "NoSnapshots" => storage(world, |storage| storage.snapshots = false),
+        "DiskFull" => storage(world, |storage| storage.free = 1 << 20),
+        _ => world.guests.clear(),
+    };
+    let cases = [
+        ("MissingRights", "VM.Snapshot"),
+        ("NoSnapshots", "storage"),
+        ("DiskFull", "local-zfs"),
+        ("NoGuest", "node"),
     ];
-    for (reason, words, change) in changes {
+    for (reason, words) in cases {
         *lab.proxmox.world() = World::default();
-        change(&mut lab.proxmox.world());
+        break_it(reason, &mut lab.proxmox.world());
         let found = problem(lab.preflight(100).await);
         assert_eq!(found.reason, reason, "{}", found.message);
         assert!(found.message.contains(words), "{}", found.message);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     guests,
-    world::{TOKEN, World},
+    world::{Look, TOKEN, World},
 };
 
 /// A request, read.
@@ -121,8 +121,8 @@ pub(crate) fn answer(world: &mut World, call: &Call<'_>) -> Answer {
             call.only(&[])?;
             match world.look(upid) {
                 None => Err(Refusal::new(500, format!("unable to parse worker upid '{upid}'"))),
-                Some(None) => Ok(json!({"upid": upid, "status": "running"})),
-                Some(Some(exit)) => Ok(json!({"upid": upid, "status": "stopped", "exitstatus": exit})),
+                Some(Look::Running) => Ok(json!({"upid": upid, "status": "running"})),
+                Some(Look::Ended(exit)) => Ok(json!({"upid": upid, "status": "stopped", "exitstatus": exit})),
             }
         }
         (_, ["nodes", _, kind, vmid, rest @ ..]) => guests::answer(world, call, kind, vmid, rest),

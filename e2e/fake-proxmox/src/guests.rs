@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Answer, Call, Refusal},
-    world::{Effect, Kind, Snapshot, World},
+    world::{Effect, Guest, Kind, Snapshot, World},
 };
 
 pub(crate) fn answer(world: &mut World, call: &Call<'_>, kind: &str, vmid: &str, rest: &[&str]) -> Answer {
@@ -56,7 +56,16 @@ pub(crate) fn answer(world: &mut World, call: &Call<'_>, kind: &str, vmid: &str,
             });
             Ok(json!({"hasFeature": i32::from(able), "nodes": ["pve"]}))
         }
-        (&Method::GET, ["snapshot"]) => {
+        (_, ["snapshot", rest @ ..]) => snapshots(world, call, &guest, vmid, rest),
+        _ => Err(call.unknown()),
+    }
+}
+
+fn snapshots(world: &mut World, call: &Call<'_>, guest: &Guest, vmid: u32, rest: &[&str]) -> Answer {
+    let path = format!("/vms/{vmid}");
+    let task = |what: &str| format!("{}{what}", guest.kind.task());
+    match (call.method, rest) {
+        (&Method::GET, []) => {
             call.only(&[])?;
             let mut parent = None;
             let mut all: Vec<Value> = Vec::new();
@@ -70,8 +79,8 @@ pub(crate) fn answer(world: &mut World, call: &Call<'_>, kind: &str, vmid: &str,
             all.push(json!({"name": "current", "description": "You are here!", "running": i32::from(guest.running)}));
             Ok(all.into())
         }
-        (&Method::POST, ["snapshot"]) => {
-            let known: &[&str] = if kind == Kind::Qemu {
+        (&Method::POST, []) => {
+            let known: &[&str] = if guest.kind == Kind::Qemu {
                 &["snapname", "description", "vmstate"]
             } else {
                 &["snapname", "description"]
@@ -97,7 +106,7 @@ pub(crate) fn answer(world: &mut World, call: &Call<'_>, kind: &str, vmid: &str,
                 .begin(&task("snapshot"), vmid, Effect::Snapshot { vmid, snapshot })
                 .into())
         }
-        (method, ["snapshot", name, rest @ ..]) => {
+        (method, [name, rest @ ..]) => {
             let roll_back = match (method, rest) {
                 (&Method::DELETE, []) => false,
                 (&Method::POST, ["rollback"]) => true,

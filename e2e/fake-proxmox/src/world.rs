@@ -93,6 +93,13 @@ pub(crate) struct Task {
     pub(crate) effect: Effect,
 }
 
+/// What a look at a task shows.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    Running,
+    Ended(String),
+}
+
 /// Everything.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -190,7 +197,7 @@ impl World {
     }
 
     /// Looks at a task, which brings it nearer to its end.
-    pub(crate) fn look(&mut self, upid: &str) -> Option<Option<String>> {
+    pub(crate) fn look(&mut self, upid: &str) -> Option<Look> {
         let number = self.tasks.iter().position(|task| task.upid == upid)?;
         let task = &mut self.tasks[number];
         if task.exit.is_none() && self.hanging.as_ref() != Some(&task.kind) {
@@ -206,7 +213,7 @@ impl World {
                 self.tasks[number].exit = Some(exit);
             }
         }
-        Some(self.tasks[number].exit.clone())
+        Some(self.tasks[number].exit.clone().map_or(Look::Running, Look::Ended))
     }
 
     fn take_effect(&mut self, effect: &Effect) -> String {

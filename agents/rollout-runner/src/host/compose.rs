@@ -32,7 +32,7 @@ impl Host<'_> {
     /// Waits until all containers are well, twice in a row: one that dies at once looks well for a moment.
     pub(super) async fn settle(&self) -> Outcome<()> {
         let (mut well, mut broken) = (0, 0);
-        let last = loop {
+        let found = loop {
             let output = self.look(&self.script(&[COMPOSE, SERVICES])).await?;
             if !output.ok() {
                 return Err(self.failure(&output).touched());
@@ -52,19 +52,19 @@ impl Host<'_> {
                 _ => tokio::time::sleep(INTERVAL).await,
             }
         };
-        let (said, services) = match &last {
+        let (said, ill) = match &found {
             State::Nothing => ("the project has no containers".to_owned(), Vec::new()),
             State::Well => ("its containers do not stay up".to_owned(), Vec::new()),
             State::Starting(list) | State::Broken(list) => {
                 let list: BTreeMap<_, _> = list.iter().cloned().collect();
                 let said: Vec<_> = list
                     .iter()
-                    .map(|(service, state)| format!("{service} is {state}"))
+                    .map(|(name, state)| format!("{name} is {state}"))
                     .collect();
                 (said.join(", "), list.into_keys().collect())
             }
         };
-        let evidence = self.evidence(&services).await;
+        let evidence = self.evidence(&ill).await;
         Err(Problem::failed(
             "Unhealthy",
             format!("host {}: {said}. Last lines: {}", self.name(), evidence),
@@ -124,7 +124,8 @@ mod tests {
             stdout: lines
                 .iter()
                 .map(|line| format!("reeve: container {line}\n"))
-                .collect(),
+                .collect::<Vec<_>>()
+                .concat(),
             ..Output::default()
         })
     }

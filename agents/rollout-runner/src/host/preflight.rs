@@ -166,13 +166,13 @@ mod tests {
                 lines.push((key, value));
             }
         }
-        let stdout = lines
+        let stdout: Vec<_> = lines
             .iter()
             .map(|(key, value)| format!("reeve: {key} {value}\n"))
             .collect();
         let output = Output {
             code: Some(0),
-            stdout,
+            stdout: stdout.concat(),
             stderr: String::new(),
         };
         let wanted = Preflight {

@@ -4,11 +4,11 @@
 use std::fs;
 
 use reeve_rollout::step::{Instruction, SecretPath, SyncSecrets};
-use sha2::{Digest, Sha256};
 
 use super::{Host, Script};
 use crate::{
     answer::{Answer, Outcome, Problem},
+    digest::sha256,
     ssh::{Files, Output},
 };
 
@@ -35,7 +35,7 @@ impl Host<'_> {
                 Problem::errored("MissingSecret", message)
             })?;
             self.redactor.learn(&String::from_utf8_lossy(&content));
-            let checksum = hexadecimal(&Sha256::digest(&content));
+            let checksum = sha256(&content);
             Ok(Wanted {
                 file: &source.file,
                 content,
@@ -176,10 +176,6 @@ fn owned(found: &str, wanted: Option<&str>, me: &str) -> bool {
         Some(wanted) if wanted.contains(':') => found == wanted,
         Some(wanted) => user(found) == wanted,
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -28,14 +28,14 @@ impl std::fmt::Debug for Cluster {
 
 /// An object by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name<'a> {
+pub(super) struct ObjectName<'a> {
     pub(super) api_version: &'a str,
     pub(super) kind: &'a str,
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
 }
 
-impl std::fmt::Display for Name<'_> {
+impl std::fmt::Display for ObjectName<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
     }
@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     /// The object's URL, by what the API server says of its kind.
-    async fn url(&self, name: &Name<'_>) -> Outcome<String> {
+    async fn url(&self, name: &ObjectName<'_>) -> Outcome<String> {
         let root = if name.api_version.contains('/') {
             format!("/apis/{}", name.api_version)
         } else {
@@ -99,14 +99,19 @@ impl Cluster {
     }
 
     /// Reads an object.
-    pub(super) async fn get(&self, name: &Name<'_>) -> Outcome<Value> {
+    pub(super) async fn get(&self, name: &ObjectName<'_>) -> Outcome<Value> {
         let url = self.url(name).await?;
         let answer = self.send("GET", &url, None).await?;
         answer.map_err(|(code, message)| refused(name, code, &message))
     }
 
     /// Patches an object. With `dry` the API server only looks whether it would.
-    pub(super) async fn patch(&self, name: &Name<'_>, operations: &[Value], dry: bool) -> Outcome<Patched> {
+    pub(super) async fn patch(
+        &self,
+        name: &ObjectName<'_>,
+        operations: &[Value],
+        dry: bool,
+    ) -> Outcome<Patched> {
         let dry = if dry { "&dryRun=All" } else { "" };
         let url = format!("{}?fieldManager={MANAGER}{dry}", self.url(name).await?);
         let answer = self
@@ -159,7 +164,7 @@ impl Cluster {
 
 impl Readiness for Cluster {
     async fn ready(&self, check: &ReadyCheck) -> Result<(), String> {
-        let name = Name {
+        let name = ObjectName {
             api_version: &check.api_version,
             kind: &check.kind,
             namespace: check.namespace.as_deref().unwrap_or("default"),
@@ -173,7 +178,7 @@ impl Readiness for Cluster {
     }
 }
 
-fn no_kind(name: &Name<'_>) -> Problem {
+fn no_kind(name: &ObjectName<'_>) -> Problem {
     Problem::failed(
         "NoKind",
         format!(
@@ -183,7 +188,7 @@ fn no_kind(name: &Name<'_>) -> Problem {
     )
 }
 
-fn refused(name: &Name<'_>, code: u16, message: &str) -> Problem {
+fn refused(name: &ObjectName<'_>, code: u16, message: &str) -> Problem {
     match code {
         404 => Problem::failed("NoObject", format!("there is no {name}: {message}")),
         401 | 403 => Problem::failed(

@@ -8,16 +8,18 @@ use std::{
 use jiff::Timestamp;
 use reeve_rollout::{PointKind, RollbackPoint, step::Field};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
-    cluster::{Cluster, MANAGER, Name, Patched},
+    cluster::{Cluster, MANAGER, ObjectName, Patched},
     kstatus::{Verdict, verdict},
     owners::others,
     patch::{Standing, Wish, patch, recorded, standing},
     path::NoPlace,
 };
-use crate::answer::{Answer, Outcome, Problem};
+use crate::{
+    answer::{Answer, Outcome, Problem},
+    digest::sha256,
+};
 
 /// How often a patch is made anew because somebody else has changed the object meanwhile.
 const TRIES: u8 = 5;
@@ -28,24 +30,24 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Fields<'a> {
     cluster: &'a Cluster,
-    fields: &'a [Field],
+    set: &'a [Field],
     deadline: Instant,
 }
 
 impl<'a> Fields<'a> {
     /// Those of an instruction.
-    pub fn new(cluster: &'a Cluster, fields: &'a [Field], deadline: Instant) -> Self {
+    pub fn new(cluster: &'a Cluster, set: &'a [Field], deadline: Instant) -> Self {
         Self {
             cluster,
-            fields,
+            set,
             deadline,
         }
     }
 
     /// The objects, each with the numbers of its fields.
-    fn objects(&self) -> BTreeMap<Name<'a>, Vec<usize>> {
+    fn objects(&self) -> BTreeMap<ObjectName<'a>, Vec<usize>> {
         let mut objects = BTreeMap::<_, Vec<_>>::new();
-        for (number, field) in self.fields.iter().enumerate() {
+        for (number, field) in self.set.iter().enumerate() {
             objects.entry(name(field)).or_default().push(number);
         }
         objects
@@ -57,7 +59,7 @@ impl<'a> Fields<'a> {
         for (name, numbers) in self.objects() {
             let object = self.cluster.get(&name).await?;
             for number in numbers {
-                let field = &self.fields[number];
+                let field = &self.set[number];
                 recorded(&object, &field.path).map_err(|error| no_place(&name, field, &error))?;
                 let managers = others(&object, &field.path, MANAGER);
                 if !managers.is_empty() {
@@ -76,7 +78,7 @@ impl<'a> Fields<'a> {
             0,
             format!(
                 "{} fields of {} objects can be set",
-                self.fields.len(),
+                self.set.len(),
                 self.objects().len()
             ),
         );
@@ -85,23 +87,23 @@ impl<'a> Fields<'a> {
 
     /// Names the values as a rollback point.
     pub async fn record(&self, target: &str) -> Outcome {
-        let mut values = vec![None; self.fields.len()];
+        let mut values = vec![None; self.set.len()];
         for (name, numbers) in self.objects() {
             let object = self.cluster.get(&name).await?;
             for number in numbers {
-                let field = &self.fields[number];
+                let field = &self.set[number];
                 let value = recorded(&object, &field.path).map_err(|error| no_place(&name, field, &error))?;
                 values[number] = Some(value);
             }
         }
         let values: Vec<_> = values.into_iter().flatten().collect();
-        let digest = Sha256::digest(serde_json::to_vec(&values).unwrap_or_default());
+        let digest = sha256(&serde_json::to_vec(&values).unwrap_or_default());
         Ok(Answer {
             message: format!("{} values are recorded", values.len()),
             rollback_point: Some(RollbackPoint {
                 target: target.to_owned(),
                 kind: PointKind::Values,
-                id: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+                id: digest,
                 revision: None,
                 taken_at: Timestamp::now(),
                 values,
@@ -117,7 +119,7 @@ impl<'a> Fields<'a> {
         for (name, numbers) in self.objects() {
             let set = async |object: &Value| {
                 for number in &numbers {
-                    let field = &self.fields[*number];
+                    let field = &self.set[*number];
                     let standing = standing(object, &field.path, &before.values[*number], &field.value);
                     if standing.map_err(|error| no_place(&name, field, &error))? == Standing::Other {
                         return Err(Problem::failed(
@@ -131,9 +133,9 @@ impl<'a> Fields<'a> {
                 }
                 let wishes = numbers
                     .iter()
-                    .map(|number| wish(&self.fields[*number], Some(&self.fields[*number].value)));
+                    .map(|number| wish(&self.set[*number], Some(&self.set[*number].value)));
                 patch(object, &wishes.collect::<Vec<_>>())
-                    .map_err(|error| no_place(&name, &self.fields[numbers[0]], &error))
+                    .map_err(|error| no_place(&name, &self.set[numbers[0]], &error))
             };
             let done = self.bring(&name, set).await;
             touched |= done.is_ok();
@@ -142,7 +144,7 @@ impl<'a> Fields<'a> {
         self.settle().await.map_err(Problem::touched)?;
         Ok(Answer::saying(format!(
             "{} fields are set and their objects are ready",
-            self.fields.len()
+            self.set.len()
         )))
     }
 
@@ -156,7 +158,7 @@ impl<'a> Fields<'a> {
                 .rev()
                 .map(|number| {
                     wish(
-                        &self.fields[*number],
+                        &self.set[*number],
                         to.values[*number]
                             .value
                             .as_ref()
@@ -165,21 +167,21 @@ impl<'a> Fields<'a> {
                 })
                 .collect();
             let set = async |object: &Value| {
-                patch(object, &wishes).map_err(|error| no_place(&name, &self.fields[numbers[0]], &error))
+                patch(object, &wishes).map_err(|error| no_place(&name, &self.set[numbers[0]], &error))
             };
             self.bring(&name, set).await.map_err(Problem::touched)?;
         }
         self.settle().await.map_err(Problem::touched)?;
         Ok(Answer::saying(format!(
             "{} fields are as they were and their objects are ready",
-            self.fields.len()
+            self.set.len()
         )))
     }
 
     /// Reads, patches, and begins anew when somebody was faster.
     async fn bring(
         &self,
-        name: &Name<'_>,
+        name: &ObjectName<'_>,
         operations: impl AsyncFn(&Value) -> Outcome<Vec<Value>>,
     ) -> Outcome<()> {
         let mut last = String::new();
@@ -229,7 +231,7 @@ impl<'a> Fields<'a> {
         for (name, numbers) in self.objects() {
             let object = self.cluster.get(&name).await?;
             for number in numbers {
-                let (field, previous) = (&self.fields[number], &before.values[number]);
+                let (field, previous) = (&self.set[number], &before.values[number]);
                 let found = standing(&object, &field.path, previous, &field.value)
                     .map_err(|error| no_place(&name, field, &error))?;
                 let now = recorded(&object, &field.path).map_err(|error| no_place(&name, field, &error))?;
@@ -249,7 +251,7 @@ impl<'a> Fields<'a> {
     }
 
     fn matching(&self, point: &RollbackPoint) -> Outcome<()> {
-        if point.kind == PointKind::Values && point.values.len() == self.fields.len() {
+        if point.kind == PointKind::Values && point.values.len() == self.set.len() {
             return Ok(());
         }
         Err(Problem::errored(
@@ -259,8 +261,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn name(field: &Field) -> Name<'_> {
-    Name {
+fn name(field: &Field) -> ObjectName<'_> {
+    ObjectName {
         api_version: &field.api_version,
         kind: &field.kind,
         namespace: &field.namespace,
@@ -275,7 +277,7 @@ fn wish<'a>(field: &'a Field, value: Option<&'a Value>) -> Wish<'a> {
     }
 }
 
-fn no_place(name: &Name<'_>, field: &Field, error: &NoPlace) -> Problem {
+fn no_place(name: &ObjectName<'_>, field: &Field, error: &NoPlace) -> Problem {
     Problem::failed(
         "NoField",
         format!("{name}: path {} leads nowhere: {error}", field.path),

@@ -54,7 +54,7 @@ fn picks(key: &str, field: &str, value: &str) -> bool {
     match &key[field] {
         Value::String(found) => found == value,
         Value::Null => false,
-        other => other.to_string() == value,
+        other => serde_json::from_str::<Value>(value).is_ok_and(|value| *other == value),
     }
 }
 

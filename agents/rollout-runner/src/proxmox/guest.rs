@@ -16,7 +16,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Guest<'a> {
     pub(super) api: Api,
-    pub(super) guest: &'a ProxmoxGuest,
+    pub(super) access: &'a ProxmoxGuest,
     pub(super) vmid: String,
 }
 
@@ -50,17 +50,17 @@ struct Current {
 
 impl<'a> Guest<'a> {
     /// The guest that an instruction names.
-    pub fn of(guest: &'a ProxmoxGuest, deadline: Instant, redactor: &Redactor) -> Outcome<Self> {
+    pub fn of(access: &'a ProxmoxGuest, deadline: Instant, redactor: &Redactor) -> Outcome<Self> {
         Ok(Self {
-            api: Api::of(guest, deadline, redactor)?,
-            guest,
-            vmid: guest.vmid.to_string(),
+            api: Api::of(access, deadline, redactor)?,
+            access,
+            vmid: access.vmid.to_string(),
         })
     }
 
     /// What the API calls its kind.
     pub(super) const fn kind(&self) -> &'static str {
-        match self.guest.guest {
+        match self.access.guest {
             spec::Guest::Qemu => "qemu",
             spec::Guest::Lxc => "lxc",
         }
@@ -68,7 +68,7 @@ impl<'a> Guest<'a> {
 
     /// What the kinds of its tasks begin with.
     pub(super) const fn task_prefix(&self) -> &'static str {
-        match self.guest.guest {
+        match self.access.guest {
             spec::Guest::Qemu => "qm",
             spec::Guest::Lxc => "vz",
         }
@@ -76,7 +76,12 @@ impl<'a> Guest<'a> {
 
     pub(super) fn path<'p>(&'p self, rest: &[&'p str]) -> Vec<&'p str> {
         [
-            &["nodes", self.guest.node.as_str(), self.kind(), self.vmid.as_str()],
+            &[
+                "nodes",
+                self.access.node.as_str(),
+                self.kind(),
+                self.vmid.as_str(),
+            ],
             rest,
         ]
         .concat()
@@ -111,7 +116,7 @@ impl<'a> Guest<'a> {
     }
 
     pub(super) async fn finish(&self, task: &str) -> Outcome<()> {
-        self.api.finish(&self.guest.node, task).await
+        self.api.finish(&self.access.node, task).await
     }
 
     /// Starts it where it is stopped, and waits until it runs.
@@ -150,7 +155,7 @@ impl<'a> Guest<'a> {
         let query = [("vmid", self.vmid.as_str()), ("source", "all"), ("limit", "100")];
         let tasks: Vec<Task> = self
             .api
-            .get(&["nodes", &self.guest.node, "tasks"], &query)
+            .get(&["nodes", &self.access.node, "tasks"], &query)
             .await?;
         Ok(tasks
             .into_iter()

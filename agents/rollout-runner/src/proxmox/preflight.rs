@@ -69,7 +69,7 @@ impl Guest<'_> {
             ));
         }
         let needed = FREE
-            + if self.guest.include_memory {
+            + if self.access.include_memory {
                 self.memory().await?
             } else {
                 0
@@ -100,7 +100,7 @@ impl Guest<'_> {
 
     async fn storage(&self, name: &str) -> Outcome<Storage> {
         self.api
-            .get(&["nodes", &self.guest.node, "storage", name, "status"], &[])
+            .get(&["nodes", &self.access.node, "storage", name, "status"], &[])
             .await
     }
 

@@ -23,7 +23,7 @@ impl Guest<'_> {
                 ("snapname", take.snapshot.as_str()),
                 ("description", "Taken by Reeve before a deployment"),
             ];
-            if self.guest.include_memory && self.kind() == "qemu" {
+            if self.access.include_memory && self.kind() == "qemu" {
                 form.push(("vmstate", "1"));
             }
             let upid: String = self.api.post(&self.path(&["snapshot"]), &form).await?;

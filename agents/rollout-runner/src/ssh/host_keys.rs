@@ -1,4 +1,4 @@
-//! Whether the key that a host shows is its own, by the rules of `known_hosts` (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
+//! Whether the key that a host shows is its own, by the rules of `known_hosts` (sshd(8), "`SSH_KNOWN_HOSTS` FILE FORMAT").
 //! A host that is not known is refused: nothing is trusted on first use unless the spec asks for it.
 
 use ring::hmac;

@@ -12,7 +12,7 @@ use super::Connection;
 use crate::answer::{Outcome, Problem};
 
 /// How long one file may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Access to the files of a host.
 pub struct Files {

@@ -135,7 +135,7 @@ pub(crate) async fn tests_on_a_host_are_counted_by_their_report(lab: &Lab) {
     let project = lab.project("junit");
     let junit = project.path("report.xml");
     let script = "echo \"<testsuite><testcase name='up'/><testcase name='$WHO'><failure/></testcase></testsuite>\" > report.xml; exit 1";
-    let action = json!({"run": {"place": "host", "run": ["sh", "-c", script], "environment": {"WHO": "it's me"}, "junit": junit}});
+    let action = json!({"run": {"place": "host", "run": ["sh", "-c", script], "environment": {"WHO": "log in; $HOME"}, "junit": junit}});
     let report = project.act("tests", action).await;
     assert_eq!(
         (report.result, report.reason.as_str()),
@@ -145,6 +145,11 @@ pub(crate) async fn tests_on_a_host_are_counted_by_their_report(lab: &Lab) {
     );
     let tests = report.tests.expect("numbers");
     assert_eq!((tests.tests, tests.failures), (2, 1));
+    assert_eq!(
+        tests.failed,
+        ["log in; $HOME"],
+        "no shell has read the environment"
+    );
     let missing = project
         .act(
             "no-report",

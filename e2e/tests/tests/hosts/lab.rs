@@ -21,6 +21,17 @@ pub(crate) struct Lab {
     pub(crate) gate: Host,
     pub(crate) folder: PathBuf,
     namespace: String,
+    /// Dropped last: the folder goes when nothing runs in it any more.
+    _folder: Scratch,
+}
+
+/// A folder that is gone with the lab.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Lab {
@@ -42,6 +53,7 @@ impl Lab {
         let lab = Self {
             app,
             gate,
+            _folder: Scratch(folder.clone()),
             folder,
             namespace,
         };

@@ -16,7 +16,7 @@ async fn reach(access: Value) -> Outcome<Connection> {
 }
 
 async fn refused(access: Value) -> Problem {
-    reach(access).await.err().expect("no connection")
+    reach(access).await.expect_err("no connection")
 }
 
 fn with(mut access: Value, field: &str, value: Value) -> Value {
