@@ -9,6 +9,8 @@ hack/stage.sh clippy cargo clippy --quiet --locked --workspace --all-targets -- 
 hack/stage.sh gofmt bash -c 'test -z "$(gofmt -l e2e/kube | tee /dev/stderr)"'
 if command -v shellcheck >/dev/null; then
     hack/stage.sh shellcheck shellcheck hack/*.sh .ci/run
+    # What runs on hosts is put together of these, and read by their sh.
+    hack/stage.sh 'shellcheck of scripts for hosts' shellcheck --shell sh agents/rollout-runner/src/host/scripts/*.sh
 else
     echo 'shellcheck is not installed: scripts are not checked' >&2
 fi

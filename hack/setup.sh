@@ -7,6 +7,7 @@ packages=(
     containerd runc containernetworking-plugins                 # what runs pods
     iproute2 nftables iptables conntrack ethtool socat          # what kubelet and kube-proxy call
     util-linux procps                                           # unshare and nsenter
+    openssh-server docker.io docker-compose busybox-static      # hosts that rollouts deploy to
     buildah mmdebstrap debian-archive-keyring                   # what makes images
     ca-certificates tzdata gcc libc6-dev git make jq shellcheck # what building and checking need
 )

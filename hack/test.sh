@@ -49,6 +49,7 @@ stage chart hack/chart-test.sh
 # clusters of its own.
 lane_api() {
     cluster_tests api --skip burst::        # the operator on API servers
+    cluster_tests hosts                     # the runner of rollouts on real hosts
     stage 'chart on an API server' hack/chart-install-test.sh
     stage 'plugin on an API server' hack/plugin-test.sh
 }

@@ -32,9 +32,9 @@ pub struct Image {
 enum Content {
     /// A program of one file, which stands beside the Dockerfile and has the image's name.
     OneFile,
-    /// A root file system with one static binary, CA certificates and time zones; stage `prebuilt`, if any.
-    Binary {
-        package: &'static str,
+    /// A root file system with static binaries, CA certificates and time zones; stage `prebuilt`, if any.
+    Binaries {
+        packages: &'static [&'static str],
         stage: Option<&'static str>,
     },
     /// A Debian system and the fakes of Slurm's commands.
@@ -58,8 +58,8 @@ pub const IMAGES: [Image; 6] = [
         name: "operator",
         reference: "docker.io/reeve/operator:0.1.0",
         dockerfile: "operator/Dockerfile",
-        content: Content::Binary {
-            package: "reeve-operator",
+        content: Content::Binaries {
+            packages: &["reeve-operator"],
             stage: Some("prebuilt"),
         },
         limit: Some(30 * MEGABYTE),
@@ -68,8 +68,8 @@ pub const IMAGES: [Image; 6] = [
         name: "agents",
         reference: "docker.io/reeve/agents:0.1.0",
         dockerfile: "agents/Dockerfile",
-        content: Content::Binary {
-            package: "reeve-supervise",
+        content: Content::Binaries {
+            packages: &["reeve-supervise", "reeve-rollout-runner"],
             stage: Some("prebuilt"),
         },
         limit: Some(30 * MEGABYTE),
@@ -78,8 +78,8 @@ pub const IMAGES: [Image; 6] = [
         name: "fake-waldur",
         reference: "reeve.local/fake-waldur:dev",
         dockerfile: "e2e/images/fake-waldur/Dockerfile",
-        content: Content::Binary {
-            package: "fake-waldur",
+        content: Content::Binaries {
+            packages: &["fake-waldur"],
             stage: None,
         },
         limit: None,
@@ -212,7 +212,7 @@ fn buildah(image: Image, context: &Path, archive: &Path) -> Result<()> {
     run(&mut |buildah| {
         buildah.args(["bud", "--isolation", "chroot", "--tag", image.reference]);
         buildah.args(["--build-arg", &format!("REVISION={}", context::revision())]);
-        if let Content::Binary {
+        if let Content::Binaries {
             stage: Some(stage), ..
         } = image.content
         {

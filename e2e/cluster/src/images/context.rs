@@ -21,7 +21,11 @@ const DEBIAN_PACKAGES: &str = "python3,python3-venv,ca-certificates,tzdata";
 
 /// Compiles the static binaries of these images, all in one run of cargo.
 pub(super) fn compile_binaries(images: &[Image]) -> Result<()> {
-    let packages: Vec<&str> = images.iter().filter_map(|image| package(*image)).collect();
+    let packages: Vec<&str> = images
+        .iter()
+        .flat_map(|image| packages(*image))
+        .copied()
+        .collect();
     if packages.is_empty() {
         return Ok(());
     }
@@ -40,10 +44,10 @@ pub(super) fn compile_binaries(images: &[Image]) -> Result<()> {
     command::passed_through(&mut cargo)
 }
 
-fn package(image: Image) -> Option<&'static str> {
+fn packages(image: Image) -> &'static [&'static str] {
     match image.content {
-        Content::Binary { package, .. } => Some(package),
-        Content::OneFile | Content::SiteAgent => None,
+        Content::Binaries { packages, .. } => packages,
+        Content::OneFile | Content::SiteAgent => &[],
     }
 }
 
@@ -99,7 +103,7 @@ pub(super) fn stage(image: Image, context: &Path) -> Result<()> {
                 .arg(&program);
             command::output(rustc.arg(context.join("main.rs"))).map(drop)
         }
-        Content::Binary { .. } => {
+        Content::Binaries { .. } => {
             // Time with leap seconds: of no use to a program that follows POSIX, and half the size.
             let zones = context.join("usr/share/zoneinfo");
             remove(&zones.join("right"))?;
@@ -120,14 +124,13 @@ fn sources(image: Image) -> Vec<(&'static str, PathBuf)> {
             "main.rs",
             dockerfile.with_file_name(image.name).with_extension("rs"),
         )],
-        Content::Binary { package, .. } => vec![
-            (
-                package,
-                target_directory().join(target()).join("release").join(package),
-            ),
-            ("etc/ssl/certs/ca-certificates.crt", PathBuf::from(AUTHORITIES)),
-            ("usr/share/zoneinfo", PathBuf::from(TIME_ZONES)),
-        ],
+        Content::Binaries { packages, .. } => {
+            let binaries = target_directory().join(target()).join("release");
+            let mut sources: Vec<_> = packages.iter().map(|name| (*name, binaries.join(name))).collect();
+            sources.push(("etc/ssl/certs/ca-certificates.crt", PathBuf::from(AUTHORITIES)));
+            sources.push(("usr/share/zoneinfo", PathBuf::from(TIME_ZONES)));
+            sources
+        }
         Content::SiteAgent => vec![("slurm", dockerfile.with_file_name("slurm"))],
     }
 }

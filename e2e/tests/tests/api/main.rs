@@ -17,6 +17,7 @@ mod restarts;
 mod rights;
 mod standbys;
 mod switches;
+mod targets;
 mod traces;
 mod verbs;
 
@@ -60,6 +61,10 @@ fn main() -> ExitCode {
             each_new_reconcile_token_is_handled_once_and_echoed,
             a_deleted_object_leaves_nothing_behind,
             at_every_moment_status_tells_the_truth_as_kstatus_reads_it,
+        }
+        targets {
+            named_fields_of_any_objects_are_set_and_put_back,
+            a_field_that_somebody_else_has_set_is_left_and_one_that_is_not_there_is_named,
         }
         monitors {
             a_pod_monitor_is_made_once_its_type_is_served_and_until_then_nothing_waits_for_it,

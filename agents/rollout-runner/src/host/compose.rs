@@ -1,0 +1,168 @@
+//! Whether the containers of a project are well, by the same rule for both generations of Compose: `up --wait` is only
+//! of one of them, and takes a container that has done its work for a failure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::Host;
+use crate::{
+    answer::{Outcome, Problem},
+    ssh::Output,
+};
+
+pub(super) const COMPOSE: &str = include_str!("scripts/compose.sh");
+const SERVICES: &str = include_str!("scripts/services.sh");
+const EVIDENCE: &str = include_str!("scripts/evidence.sh");
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the containers of a project amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// All run, are healthy where they say, or have done their work.
+    Well,
+    /// Some are still starting: service and state.
+    Starting(Vec<(String, String)>),
+    /// Some have ended with a failure: service and state.
+    Broken(Vec<(String, String)>),
+    /// There are none.
+    Nothing,
+}
+
+impl Host<'_> {
+    /// Waits until all containers are well, twice in a row: one that dies at once looks well for a moment.
+    pub(super) async fn settle(&self) -> Outcome<()> {
+        let (mut well, mut broken) = (0, 0);
+        let found = loop {
+            let output = self.look(&self.script(&[COMPOSE, SERVICES])).await?;
+            if !output.ok() {
+                return Err(self.failure(&output).touched());
+            }
+            let state = state(&output);
+            (well, broken) = match state {
+                State::Well => (well + 1, 0),
+                State::Broken(_) => (0, broken + 1),
+                State::Starting(_) | State::Nothing => (0, 0),
+            };
+            // A restart policy may bring a container back: it is broken when it stays so.
+            match state {
+                State::Well if well >= 2 => return Ok(()),
+                State::Broken(_) if broken >= 3 => break state,
+                State::Nothing => break state,
+                State::Starting(_) | State::Broken(_) if self.remaining() < 10 * INTERVAL => break state,
+                _ => tokio::time::sleep(INTERVAL).await,
+            }
+        };
+        let (said, ill) = match &found {
+            State::Nothing => ("the project has no containers".to_owned(), Vec::new()),
+            State::Well => ("its containers do not stay up".to_owned(), Vec::new()),
+            State::Starting(list) | State::Broken(list) => {
+                let list: BTreeMap<_, _> = list.iter().cloned().collect();
+                let said: Vec<_> = list
+                    .iter()
+                    .map(|(name, state)| format!("{name} is {state}"))
+                    .collect();
+                (said.join(", "), list.into_keys().collect())
+            }
+        };
+        let evidence = self.evidence(&ill).await;
+        Err(Problem::failed(
+            "Unhealthy",
+            format!("host {}: {said}. Last lines: {}", self.name(), evidence),
+        )
+        .touched())
+    }
+
+    /// Logs what Compose shows of the project.
+    pub async fn show(&self) {
+        self.evidence(&[]).await;
+    }
+
+    /// `compose ps` and the last lines of the services that are not well, logged; the end of them for the report.
+    pub(super) async fn evidence(&self, services: &[String]) -> String {
+        let script = self
+            .script(&[COMPOSE, EVIDENCE])
+            .arguments(services.iter().map(String::as_str));
+        match self.look(&script).await {
+            Ok(output) => {
+                self.redactor.log(self.name(), &output.stdout);
+                self.redactor.redact(&output.tail(5))
+            }
+            Err(problem) => problem.message,
+        }
+    }
+}
+
+fn state(output: &Output) -> State {
+    let (mut starting, mut broken, mut all) = (Vec::new(), Vec::new(), 0);
+    for line in output.values("container") {
+        let mut words = line.split(' ');
+        let mut next = || words.next().unwrap_or_default().to_owned();
+        let (service, state, code, health) = (next(), next(), next(), next());
+        all += 1;
+        match (state.as_str(), health.as_str()) {
+            ("running", "healthy" | "none") => {}
+            ("running", health) => starting.push((service, health.to_owned())),
+            ("exited", _) if code == "0" => {}
+            ("exited" | "dead", _) => broken.push((service, format!("{state} with code {code}"))),
+            _ => starting.push((service, state)),
+        }
+    }
+    match (all, broken.is_empty(), starting.is_empty()) {
+        (0, ..) => State::Nothing,
+        (_, false, _) => State::Broken(broken),
+        (_, true, false) => State::Starting(starting),
+        (_, true, true) => State::Well,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[&str]) -> State {
+        state(&Output {
+            stdout: lines
+                .iter()
+                .map(|line| format!("reeve: container {line}\n"))
+                .collect::<Vec<_>>()
+                .concat(),
+            ..Output::default()
+        })
+    }
+
+    #[test]
+    fn containers_that_run_or_have_done_their_work_are_well() {
+        assert_eq!(
+            of(&[
+                "web running 0 healthy",
+                "db running 0 none",
+                "migrate exited 0 none"
+            ]),
+            State::Well
+        );
+    }
+
+    #[test]
+    fn a_container_that_ended_with_a_failure_outweighs_those_that_start() {
+        let state = of(&["web running 0 starting", "db exited 1 none"]);
+        assert_eq!(
+            state,
+            State::Broken(vec![("db".into(), "exited with code 1".into())])
+        );
+    }
+
+    #[test]
+    fn unhealthy_and_restarting_containers_may_still_become_well() {
+        for (line, word) in [
+            ("web running 0 unhealthy", "unhealthy"),
+            ("web restarting 1 none", "restarting"),
+        ] {
+            assert_eq!(of(&[line]), State::Starting(vec![("web".into(), word.into())]));
+        }
+    }
+
+    #[test]
+    fn a_project_without_containers_is_not_well() {
+        assert_eq!(of(&[]), State::Nothing);
+    }
+}

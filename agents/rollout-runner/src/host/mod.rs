@@ -1,0 +1,251 @@
+//! A host with a Compose project in a Git working tree: what is looked at there, and what is changed. What changes
+//! anything runs fenced: once at a time, never for an attempt older than one that the host has seen.
+
+mod command;
+mod compose;
+mod deploy;
+mod lock;
+mod observe;
+mod preflight;
+mod record;
+mod script;
+mod secrets;
+
+use std::time::{Duration, Instant};
+
+use reeve_rollout::step::{ComposeHost, HostAccess, Instruction};
+
+use crate::{
+    answer::{Outcome, Problem},
+    redact::Redactor,
+    ssh::{Connection, Output, connect},
+};
+use script::Script;
+
+const FENCED: &str = include_str!("scripts/fenced.sh");
+/// What a command has beyond its own limit to say how it ended.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A host, connected.
+#[derive(Debug)]
+pub struct Host<'a> {
+    connection: Connection,
+    target: &'a ComposeHost,
+    instruction: &'a Instruction,
+    pod: &'a str,
+    deadline: Instant,
+    redactor: &'a Redactor,
+}
+
+impl<'a> Host<'a> {
+    /// Connects. The attempt ends at `deadline`.
+    pub async fn connect(
+        target: &'a ComposeHost,
+        instruction: &'a Instruction,
+        pod: &'a str,
+        deadline: Instant,
+        redactor: &'a Redactor,
+    ) -> Outcome<Self> {
+        Ok(Self {
+            connection: connect(&target.host, redactor).await?,
+            target,
+            instruction,
+            pod,
+            deadline,
+            redactor,
+        })
+    }
+
+    /// The connection, for checks that are made from the host.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        self.connection.close().await;
+    }
+
+    fn name(&self) -> &str {
+        self.connection.name()
+    }
+
+    fn access(&self) -> &HostAccess {
+        &self.target.host
+    }
+
+    fn directory(&self) -> &str {
+        &self.target.compose.directory
+    }
+
+    fn remaining(&self) -> Duration {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        left.max(Duration::from_secs(1))
+    }
+
+    /// A script that knows the deployment: its folder, its Compose files, its remote.
+    fn script(&self, texts: &[&str]) -> Script {
+        let compose = &self.target.compose;
+        Script::of(texts)
+            .set("directory", &compose.directory)
+            .set("files", &compose.files.join(":"))
+            .set("project", compose.project.as_deref().unwrap_or_default())
+            .set("remote", &compose.remote)
+            .set("run", &self.instruction.run)
+    }
+
+    /// Runs a script that changes nothing.
+    async fn look(&self, script: &Script) -> Outcome<Output> {
+        self.connection.run(&script.text(), self.remaining()).await
+    }
+
+    /// Runs a script behind the fence. With `noted` a later attempt can ask how it ended.
+    async fn fenced(&self, body: &Script, noted: bool) -> Outcome<Output> {
+        let left = self.remaining();
+        let seconds = left.as_secs().max(1).to_string();
+        let wrapper = Script::of(&[FENCED])
+            .set("directory", self.directory())
+            .set("run", &self.instruction.run)
+            .set("step", &self.instruction.step)
+            .set("attempt", &self.instruction.attempt.to_string())
+            .set("pod", self.pod)
+            .set("patience", &seconds)
+            .set("limit", &seconds)
+            .set("noted", if noted { "yes" } else { "" })
+            .set("body", &body.text())
+            .arguments([]);
+        let output = self
+            .connection
+            .run(&wrapper.text(), left + GRACE)
+            .await
+            .map_err(|problem| if noted { problem.touched() } else { problem })?;
+        self.redactor.log(self.name(), &output.stdout);
+        self.redactor.log(self.name(), &output.stderr);
+        self.admitted(output, noted)
+    }
+
+    /// What the fence itself has to say.
+    fn admitted(&self, output: Output, noted: bool) -> Outcome<Output> {
+        let host = self.name();
+        if let Some(refusal) = output.value("refused") {
+            return Err(match refusal {
+                "directory" => Problem::failed(
+                    "NoFolder",
+                    format!(
+                        "host {host} has no folder {}: clone the repository there once",
+                        self.directory()
+                    ),
+                ),
+                "repository" => not_a_repository(host, self.directory(), &output.tail(1)),
+                "state" => Problem::failed(
+                    "NoState",
+                    format!(
+                        "host {host}: nothing can be written into the .git folder of {}: see that it belongs to user {} \
+                         and that its disk is not full",
+                        self.directory(),
+                        self.access().user
+                    ),
+                ),
+                "busy" => Problem::errored(
+                    "HostBusy",
+                    format!("host {host} is still busy with an earlier attempt of this or another run"),
+                ),
+                _ => Problem::errored(
+                    "OvertakenAttempt",
+                    format!(
+                        "host {host} has seen a later attempt at this step; this one does nothing any more"
+                    ),
+                ),
+            });
+        }
+        match output.code {
+            Some(124 | 137) => {
+                let message = format!("host {host}: not done within the time limit: {}", output.tail(2));
+                let problem = Problem::failed("TimedOut", message);
+                Err(if noted { problem.touched() } else { problem })
+            }
+            Some(_) => Ok(output),
+            None => Err(Problem::errored("Killed", format!("host {host}: the script was killed")).touched()),
+        }
+    }
+
+    /// The failure that a script's exit code stands for.
+    fn failure(&self, output: &Output) -> Problem {
+        let (host, folder, said) = (self.name(), self.directory(), output.tail(3));
+        let (reason, message) = match output.code.unwrap_or_default() {
+            10 | 90 => return not_a_repository(host, folder, &said),
+            11 => {
+                let changed: Vec<_> = output.values("changed").collect();
+                (
+                    "WorkingTreeChanged",
+                    format!(
+                        "host {host}: {folder} has changes that are not committed: {}; commit them or put them back \
+                         with git restore, nothing is overwritten",
+                        changed.join(", ")
+                    ),
+                )
+            }
+            12 => (
+                "FetchFailed",
+                format!("host {host}: git fetch in {folder} failed: {said}"),
+            ),
+            13 => (
+                "UnknownRevision",
+                format!(
+                    "host {host}: the revision is not in the remote {}",
+                    self.target.compose.remote
+                ),
+            ),
+            14 => (
+                "AmbiguousRevision",
+                format!(
+                    "host {host}: a branch and a tag of this name are different commits; write the commit"
+                ),
+            ),
+            15 => (
+                "CheckoutFailed",
+                format!("host {host}: the commit cannot be checked out in {folder}: {said}"),
+            ),
+            16 => (
+                "BadComposeFile",
+                format!("host {host}: Compose refuses the project at this commit: {said}"),
+            ),
+            17 => (
+                "OtherCommit",
+                format!(
+                    "host {host}: {folder} is at commit {}, which is neither what stood there when the run began nor \
+                     what it deploys: somebody else works there",
+                    output.value("head").unwrap_or("unknown")
+                ),
+            ),
+            18 => (
+                "SecretsNotLive",
+                format!("host {host}: files with secrets cannot be replaced: {said}"),
+            ),
+            19 => (
+                "PullFailed",
+                format!("host {host}: images cannot be pulled: {said}"),
+            ),
+            20 => (
+                "ComposeFailed",
+                format!("host {host}: Compose cannot start the project: {said}"),
+            ),
+            code => ("ScriptFailed", format!("host {host}: exit code {code}: {said}")),
+        };
+        let disk = said.to_lowercase().contains("no space left on device");
+        let reason = if disk { "DiskFull" } else { reason };
+        // Fetching and pulling fail for the network's sake too, and are worth another try.
+        if matches!(reason, "FetchFailed" | "PullFailed") {
+            Problem::errored(reason, message)
+        } else {
+            Problem::failed(reason, message)
+        }
+    }
+}
+
+fn not_a_repository(host: &str, folder: &str, said: &str) -> Problem {
+    Problem::failed(
+        "NoRepository",
+        format!("host {host}: {folder} is no working tree of Git that this user may use: {said}"),
+    )
+}

@@ -1,0 +1,60 @@
+//! What became of an attempt whose report was lost. The question waits behind the fence until that attempt has ended,
+//! and raises the fence: should it not have begun, it never will.
+
+use reeve_rollout::step::{Action, Observe};
+
+use super::Host;
+use crate::answer::{Answer, Outcome, Problem};
+
+const OUTCOME: &str = include_str!("scripts/outcome.sh");
+
+impl Host<'_> {
+    /// Asks the host.
+    pub async fn observe(&self, observe: &Observe) -> Outcome {
+        let body = self
+            .script(&[OUTCOME])
+            .set("observed", &observe.attempt.to_string());
+        let output = self.fenced(&body, false).await?;
+        if !output.ok() {
+            return Err(self.failure(&output));
+        }
+        let (host, attempt) = (self.name(), observe.attempt);
+        let again = |why: &str| {
+            Err(Problem::inconclusive(
+                "NoEffect",
+                format!("host {host}: attempt {attempt} {why}; it can be tried again"),
+            ))
+        };
+        match output.value("ended").map(str::parse::<u32>) {
+            Some(Ok(0)) => self.confirm(&observe.action).await,
+            Some(Ok(code)) => {
+                let message = format!("host {host}: attempt {attempt} ended with code {code}");
+                Err(Problem::failed("EarlierAttemptFailed", message).touched())
+            }
+            Some(Err(_)) => Err(Problem::errored(
+                "Unreadable",
+                format!("host {host} has no readable note of attempt {attempt}"),
+            )),
+            // What was broken off can be carried out again as a whole: every action is idempotent.
+            None if output.value("broken").is_some() => again("was broken off"),
+            None => again("did not begin"),
+        }
+    }
+
+    /// A deployment whose script went well has taken effect when its containers are well.
+    async fn confirm(&self, action: &Action) -> Outcome {
+        let commit = match action {
+            Action::Deploy(deploy) => deploy.commit.clone(),
+            Action::PutBack(back) => Some(back.to.id.clone()),
+            _ => None,
+        };
+        if commit.is_some() {
+            self.settle().await?;
+        }
+        Ok(Answer {
+            message: format!("host {}: the earlier attempt took effect", self.name()),
+            commit,
+            ..Answer::default()
+        })
+    }
+}

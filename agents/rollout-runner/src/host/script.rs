@@ -1,0 +1,89 @@
+//! Scripts for the `sh` of a host: texts of `scripts/`, with values set in front of them. No value is ever part of a
+//! script's own text.
+
+use std::fmt::Write;
+
+/// A script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Script {
+    settings: String,
+    text: String,
+}
+
+impl Script {
+    /// One of these texts, in order.
+    pub(crate) fn of(texts: &[&str]) -> Self {
+        Self {
+            settings: String::new(),
+            text: texts.concat(),
+        }
+    }
+
+    /// Sets a variable. Empty where there is no value.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.settings, "{name}={}", quote(value));
+        self
+    }
+
+    /// Exports a variable, for programs that the script runs.
+    pub(crate) fn export(mut self, name: &str, value: &str) -> Self {
+        let _ = writeln!(self.settings, "export {name}={}", quote(value));
+        self
+    }
+
+    /// Sets the arguments.
+    pub(crate) fn arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.settings.push_str("set --");
+        for argument in arguments {
+            self.settings.push(' ');
+            self.settings.push_str(&quote(argument));
+        }
+        self.settings.push('\n');
+        self
+    }
+
+    /// The whole, as `sh` reads it.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}", self.settings, self.text)
+    }
+}
+
+/// A word that means itself.
+pub(crate) fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sh(script: &Script) -> String {
+        let output = Command::new("sh")
+            .args(["-c", &script.text()])
+            .output()
+            .expect("sh");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_shell_reads_every_value_as_it_is(value in "[^\0]{0,40}") {
+            let script = Script::of(&[r#"printf '%s|%s' "$value" "$1""#]).set("value", &value).arguments([value.as_str()]);
+            prop_assert_eq!(sh(&script), format!("{value}|{value}"));
+        }
+    }
+
+    #[test]
+    fn hostile_words_run_nothing() {
+        for word in ["$(touch /tmp/x)", "`id`", "'; exit 1; '", "-n", "a\nb", "\\"] {
+            let script = Script::of(&[r#"printf '%s' "$1""#]).arguments([word]);
+            assert_eq!(sh(&script), word);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+# Carries out "$body" once at a time for a working tree, refuses attempts older than one it has seen, ends it at a time
+# limit, and notes how it ended, so that a later attempt can ask. What runs here survives the connection.
+# shellcheck shell=sh disable=SC2154 # variables are set by the runner, in front
+{
+    umask 077
+    cd "$directory" || { echo "reeve: refused directory"; exit 90; }
+    git_dir=$(git rev-parse --absolute-git-dir) || { echo "reeve: refused repository"; exit 90; }
+    state=$git_dir/reeve
+    mine=$state/runs/$run
+    mkdir -p "$mine" || { echo "reeve: refused state"; exit 90; }
+    exec 9>>"$state/fence.lock"
+    flock -w "$patience" 9 || { echo "reeve: refused busy"; exit 91; }
+    if read -r seen who 2>/dev/null <"$mine/$step.fence"; then
+        if [ "$seen" -gt "$attempt" ] || { [ "$seen" -eq "$attempt" ] && [ "$who" != "$pod" ]; }; then
+            echo "reeve: refused attempt $seen"
+            exit 92
+        fi
+    fi
+    if ! { printf '%s %s\n' "$attempt" "$pod" >"$mine/$step.fence.new" && mv "$mine/$step.fence.new" "$mine/$step.fence"; }; then
+        echo "reeve: refused state"
+        exit 90
+    fi
+    log=$mine/$step.log
+    [ -z "$noted" ] || { rm -f "$mine/$step.$attempt.ended"; : >"$mine/$step.$attempt.begun"; }
+    export directory state mine run step attempt
+    # The lock's descriptor is inherited: as long as anything that was started here lives, nothing newer starts.
+    timeout -k 10 "$limit" sh -c "$body" reeve "$@" </dev/null >"$log" 2>&1
+    code=$?
+    if [ -n "$noted" ]; then
+        printf '%s\n' "$code" >"$mine/$step.$attempt.ended.new"
+        mv "$mine/$step.$attempt.ended.new" "$mine/$step.$attempt.ended"
+    fi
+    tail -c 131072 "$log"
+    exit "$code"
+}

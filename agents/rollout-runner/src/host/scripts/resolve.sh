@@ -1,0 +1,54 @@
+# Fetches, resolves a revision to a commit, and checks the Compose project as it is at that commit. Runs fenced.
+# Fetched branches and tags go to refs/reeve/, so that nobody's own are moved.
+# shellcheck shell=sh disable=SC2154 # variables are set by the runner, in front
+set -u
+export GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -oBatchMode=yes}"
+fetch() { git -c gc.auto=0 fetch --quiet --no-write-fetch-head "$remote" "$@"; }
+is_commit() { git cat-file -e "$1^{commit}" 2>/dev/null; }
+changes=$(git status --porcelain --untracked-files=no) || exit 10
+if [ -n "$changes" ] && [ ! -e "$state/checkout" ]; then
+    printf '%s\n' "$changes" | head -n 5 | sed 's/^/reeve: changed /'
+    exit 11
+fi
+fetch --prune '+refs/heads/*:refs/reeve/heads/*' '+refs/tags/*:refs/reeve/tags/*' || exit 12
+if [ -n "$commit" ]; then
+    is_commit "$commit" || fetch "$commit" 2>/dev/null || true
+    is_commit "$commit" || exit 13
+else
+    branch=$(git rev-parse --quiet --verify "refs/reeve/heads/$revision^{commit}")
+    tag=$(git rev-parse --quiet --verify "refs/reeve/tags/$revision^{commit}")
+    if [ -n "$branch" ] && [ -n "$tag" ] && [ "$branch" != "$tag" ]; then exit 14; fi
+    commit=${branch:-$tag}
+    if [ -z "$commit" ]; then
+        case $revision in
+        *[!0-9a-f]*) exit 13 ;;
+        esac
+        is_commit "$revision" || fetch "$revision" 2>/dev/null || true
+        commit=$(git rev-parse --quiet --verify "$revision^{commit}") || exit 13
+    fi
+fi
+echo "reeve: commit $commit"
+tree=$state/preflight
+rm -rf "$tree" && mkdir "$tree" && git archive "$commit" | tar -x -C "$tree" || exit 15
+cd "$tree" || exit 15
+# Named, because Compose would look for them in the folder of the deployment, where those of the other commit are.
+if [ -z "$files" ]; then
+    for name in compose.yaml compose.yml docker-compose.yml docker-compose.yaml; do
+        [ -e "$name" ] || continue
+        files=$tree/$name
+        for more in "${name%.*}.override.yml" "${name%.*}.override.yaml"; do
+            [ ! -e "$more" ] || files=$files:$tree/$more
+        done
+        break
+    done
+fi
+# Relative paths, such as those of env_file, mean the folder of the deployment, where secrets are.
+if ! in_project --project-directory "$directory" config --quiet >"$state/config.log" 2>&1; then
+    # A file with variables may be one of the secrets that are yet to come.
+    if ! grep -Eqi "env file .*not found|couldn't find env file" "$state/config.log"; then
+        cat "$state/config.log"
+        exit 16
+    fi
+fi
+cd / && rm -rf "$tree"
+exit 0

@@ -1,0 +1,19 @@
+//! Carries out one attempt at one step of a rollout, and reports how it ended. What it is told and what it answers is
+//! the contract in `reeve_rollout::step`; each kind of target is a module here.
+
+pub mod answer;
+pub mod check;
+pub mod command;
+mod digest;
+pub mod host;
+pub mod http;
+pub mod install;
+pub mod junit;
+pub mod kubernetes;
+pub mod proxmox;
+pub mod redact;
+pub mod route;
+pub mod run;
+mod run_snapshots;
+pub mod snapshot;
+pub mod ssh;

@@ -1,0 +1,160 @@
+//! What keeps two from acting at once: the host's lock, the fence, and the question what became of an attempt.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reeve_e2e_tests::until;
+use reeve_rollout::StepResult;
+use serde_json::{Value, json};
+
+use crate::lab::{Lab, preflight};
+
+fn run(command: &[&str]) -> Value {
+    json!({"run": {"place": "host", "run": command}})
+}
+
+/// Whether somebody waits for the fence of a working tree.
+fn at_the_fence(directory: &Path) -> bool {
+    let mut processes = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let waits = |process: &PathBuf| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "flock")
+            && fs::read_link(process.join("cwd")).is_ok_and(|folder| folder == directory)
+    };
+    processes.any(|process| waits(&process))
+}
+
+pub(crate) async fn a_second_run_is_told_who_has_the_host(lab: &Lab) {
+    let project = lab.project("locked");
+    fs::write(project.path("app.env"), "").expect("written");
+    let first = project.act("preflight", preflight("main")).await;
+    assert_eq!(first.result, StepResult::Succeeded, "{}", first.message);
+    let second = project.instruction("other-4", "preflight", 1, &preflight("main"));
+    let refused = lab.carry_out(&second, "pod-b").await;
+    assert_eq!(
+        (refused.result, refused.reason.as_str()),
+        (StepResult::Failed, "HostLocked")
+    );
+    assert!(
+        refused.message.contains("run homelab-1 of lab/homelab"),
+        "{}",
+        refused.message
+    );
+    project.act("release", json!("release")).await;
+    let taken = lab
+        .carry_out(
+            &project.instruction("other-4", "preflight", 2, &preflight("main")),
+            "pod-b",
+        )
+        .await;
+    assert_eq!(taken.result, StepResult::Succeeded, "{}", taken.message);
+    // A run that does not have it cannot give it back.
+    project.act("release-again", json!("release")).await;
+    let refused = project.act("preflight-again", preflight("main")).await;
+    assert_eq!(refused.reason, "HostLocked");
+}
+
+pub(crate) async fn an_overtaken_attempt_does_nothing(lab: &Lab) {
+    let project = lab.project("overtaken");
+    let mark = project.path("mark");
+    let attempt = async |number: u32, pod: &str| {
+        let action = run(&["sh", "-c", &format!("echo {number}{pod} >> {mark}")]);
+        lab.carry_out(&project.instruction("homelab-1", "step", number, &action), pod)
+            .await
+    };
+    assert_eq!(attempt(2, "a").await.result, StepResult::Succeeded);
+    for (number, pod) in [(1, "a"), (2, "b")] {
+        let late = attempt(number, pod).await;
+        assert_eq!(
+            (late.result, late.reason.as_str(), late.touched),
+            (StepResult::Errored, "OvertakenAttempt", false)
+        );
+    }
+    assert_eq!(attempt(3, "b").await.result, StepResult::Succeeded);
+    assert_eq!(fs::read_to_string(&mark).expect("marks"), "2a\n3b\n");
+}
+
+pub(crate) async fn an_attempt_whose_report_was_lost_is_waited_for_and_counted(lab: &Lab) {
+    let project = lab.project("lost");
+    let (begun, gate, mark) = (project.path("begun"), project.path("gate"), project.path("mark"));
+    // It waits for us, so that nothing here depends on how long anything takes.
+    let script = format!("touch {begun}; while [ ! -e {gate} ]; do sleep 0.1; done; echo done >> {mark}");
+    let action = run(&["sh", "-c", &script]);
+    let lost = project.instruction("homelab-1", "step", 1, &action);
+    tokio::select! {
+        report = lab.carry_out(&lost, "pod-a") => panic!("it cannot end: {}", report.message),
+        _ = until("the command runs on the host", Duration::from_mins(1), async || fs::exists(&begun).unwrap_or(false)) => {}
+    }
+    // The connection is gone; the command is not.
+    let question = project.instruction(
+        "homelab-1",
+        "step",
+        2,
+        &json!({"observe": {"attempt": 1, "action": action}}),
+    );
+    let asked = async { lab.carry_out(&question, "pod-b").await };
+    let answered = async {
+        let waits = async || at_the_fence(&project.directory);
+        until("the question waits at the fence", Duration::from_mins(1), waits).await;
+        fs::write(&gate, "").expect("written");
+    };
+    let (found, ()) = tokio::join!(asked, answered);
+    assert_eq!(found.result, StepResult::Succeeded, "{}", found.message);
+    assert_eq!(fs::read_to_string(&mark).expect("a mark"), "done\n");
+    // One that never began never will: the question has raised the fence.
+    let question = project.instruction(
+        "homelab-1",
+        "other",
+        2,
+        &json!({"observe": {"attempt": 1, "action": action}}),
+    );
+    assert_eq!(
+        lab.carry_out(&question, "pod-b").await.result,
+        StepResult::Inconclusive
+    );
+    let late = project.instruction("homelab-1", "other", 1, &action);
+    assert_eq!(lab.carry_out(&late, "pod-a").await.reason, "OvertakenAttempt");
+    // One that failed is told as failed.
+    let failing = run(&["sh", "-c", "exit 4"]);
+    lab.carry_out(&project.instruction("homelab-1", "third", 1, &failing), "pod-a")
+        .await;
+    let question = project.instruction(
+        "homelab-1",
+        "third",
+        2,
+        &json!({"observe": {"attempt": 1, "action": failing}}),
+    );
+    assert_eq!(lab.carry_out(&question, "pod-b").await.result, StepResult::Failed);
+}
+
+pub(crate) async fn tests_on_a_host_are_counted_by_their_report(lab: &Lab) {
+    let project = lab.project("junit");
+    let junit = project.path("report.xml");
+    let script = "echo \"<testsuite><testcase name='up'/><testcase name='$WHO'><failure/></testcase></testsuite>\" > report.xml; exit 1";
+    let action = json!({"run": {"place": "host", "run": ["sh", "-c", script], "environment": {"WHO": "log in; $HOME"}, "junit": junit}});
+    let report = project.act("tests", action).await;
+    assert_eq!(
+        (report.result, report.reason.as_str()),
+        (StepResult::Failed, "TestsFailed"),
+        "{}",
+        report.message
+    );
+    let tests = report.tests.expect("numbers");
+    assert_eq!((tests.tests, tests.failures), (2, 1));
+    assert_eq!(
+        tests.failed,
+        ["log in; $HOME"],
+        "no shell has read the environment"
+    );
+    let missing = project
+        .act(
+            "no-report",
+            json!({"run": {"place": "host", "run": ["true"], "junit": "/no/report.xml"}}),
+        )
+        .await;
+    assert_eq!(missing.reason, "NoReport");
+}

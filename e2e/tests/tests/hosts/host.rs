@@ -1,0 +1,195 @@
+//! A host: a network namespace with its own sshd and, where wanted, its own dockerd. Everything it writes is in one
+//! folder, and everything it runs ends with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A host.
+pub(crate) struct Host {
+    pub(crate) address: String,
+    pub(crate) root: PathBuf,
+    namespace: String,
+    sshd: Child,
+    dockerd: Option<Child>,
+}
+
+/// Runs a program to its end; what it printed, and a panic with it when it fails.
+pub(crate) fn output(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// A line for `sh`.
+pub(crate) fn sh(line: &str) -> String {
+    output(Command::new("sh").args(["-ec", line]))
+}
+
+impl Host {
+    /// Starts one, joined to the bridge of the namespace `lab`.
+    pub(crate) fn start(lab: &str, number: u8, root: &Path, docker: bool) -> Self {
+        let namespace = format!("{lab}-{number}");
+        let (address, link) = (format!("198.18.60.{}", 10 + number), format!("h{number}"));
+        fs::create_dir_all(root).expect("a folder");
+        sh(&format!(
+            "ip netns add {namespace}
+             ip -n {namespace} link set lo up
+             ip -n {lab} link add {link} type veth peer name eth0 netns {namespace}
+             ip -n {lab} link set {link} master br0 up
+             ip -n {namespace} address add {address}/24 dev eth0
+             ip -n {namespace} link set eth0 up
+             ip -n {namespace} route add default via 198.18.60.1"
+        ));
+        let sshd = Self::sshd(&namespace, root);
+        let dockerd = docker.then(|| Self::dockerd(&namespace, root));
+        let host = Self {
+            address,
+            root: root.to_owned(),
+            namespace,
+            sshd,
+            dockerd,
+        };
+        host.wait("sshd listens", || {
+            sh(&format!("ip netns exec {} ss -ltn", host.namespace)).contains(":22 ")
+        });
+        if docker {
+            host.wait("dockerd answers", || {
+                host.docker(&["info"])
+                    .status()
+                    .is_ok_and(|status| status.success())
+            });
+        }
+        host
+    }
+
+    fn sshd(namespace: &str, root: &Path) -> Child {
+        for kind in ["ed25519", "rsa"] {
+            let file = root.join(format!("host_{kind}"));
+            output(
+                Command::new("ssh-keygen")
+                    .args(["-q", "-N", "", "-t", kind, "-f"])
+                    .arg(file),
+            );
+        }
+        let shown = root.display();
+        let config = format!(
+            "Port 22\nHostKey {shown}/host_ed25519\nHostKey {shown}/host_rsa\nPidFile none\nUsePAM no\nStrictModes no\n\
+             PermitRootLogin prohibit-password\nPasswordAuthentication no\nAuthorizedKeysFile {shown}/authorized_keys\n\
+             Subsystem sftp internal-sftp\nAllowTcpForwarding yes\nMaxStartups 100\n\
+             SetEnv DOCKER_HOST=unix://{shown}/docker.sock\n"
+        );
+        fs::write(root.join("sshd_config"), config).expect("written");
+        fs::create_dir_all("/run/sshd").expect("a folder");
+        let log = fs::File::create(root.join("sshd.log")).expect("a log");
+        Self::inside(namespace, "/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(root.join("sshd_config"))
+            .stderr(log)
+            .spawn()
+            .expect("sshd starts; install openssh-server")
+    }
+
+    fn dockerd(namespace: &str, root: &Path) -> Child {
+        let log = fs::File::create(root.join("dockerd.log")).expect("a log");
+        Self::inside(namespace, "dockerd")
+            .arg(format!("--host=unix://{}/docker.sock", root.display()))
+            .arg(format!("--data-root={}/docker", root.display()))
+            .arg(format!("--exec-root={}/exec", root.display()))
+            .arg(format!("--pidfile={}/docker.pid", root.display()))
+            .args(["--storage-driver=overlay2", "--bip=198.18.61.1/24"])
+            .stderr(log)
+            .spawn()
+            .expect("dockerd starts; install docker.io")
+    }
+
+    fn inside(namespace: &str, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        // Not `ip netns exec`: it hides the control groups that containers need.
+        command
+            .arg(format!("--net=/run/netns/{namespace}"))
+            .args(["--", program]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    /// docker on this host.
+    pub(crate) fn docker(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command
+            .arg(format!("--host=unix://{}/docker.sock", self.root.display()))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// An image with busybox and nothing else, by the name that the projects use.
+    pub(crate) fn load_image(&self) {
+        let image = self.root.join("image");
+        let (shown, socket) = (image.display(), self.root.join("docker.sock"));
+        sh(&format!(
+            "mkdir -p {shown}/bin {shown}/www && cp /bin/busybox {shown}/bin/ && ln -sf busybox {shown}/bin/sh && echo ok > {shown}/www/index.html
+             tar -c -C {shown} . | docker --host=unix://{} import - reeve-test:1",
+            socket.display()
+        ));
+    }
+
+    /// Lines of `known_hosts` for this host.
+    pub(crate) fn known_hosts(&self) -> String {
+        let line = |kind: &str| {
+            let key = fs::read_to_string(self.root.join(format!("host_{kind}.pub"))).expect("a key");
+            format!("{} {}", self.address, key)
+        };
+        format!("{}{}", line("ed25519"), line("rsa"))
+    }
+
+    fn wait(&self, what: &str, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(
+                start.elapsed() < Duration::from_mins(1),
+                "{what}: see the logs in {}",
+                self.root.display()
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if let Some(dockerd) = &mut self.dockerd {
+            let _ = Command::new("sh")
+                .args(["-c", &format!("docker --host=unix://{0}/docker.sock ps -aq | xargs -r docker --host=unix://{0}/docker.sock rm -f", self.root.display())])
+                .output();
+            let _ = Command::new("kill").arg(dockerd.id().to_string()).status();
+            let _ = dockerd.wait();
+        }
+        let _ = self.sshd.kill();
+        let _ = self.sshd.wait();
+        // What containers and their networks had mounted.
+        let _ = Command::new("sh")
+            .args([
+                "-c",
+                &format!(
+                    "grep -o ' {}[^ ]*' /proc/mounts | sort -r | xargs -r umount -l",
+                    self.root.display()
+                ),
+            ])
+            .output();
+        let _ = Command::new("ip")
+            .args(["netns", "delete", &self.namespace])
+            .status();
+    }
+}

@@ -1,0 +1,63 @@
+//! The runner on real hosts: network namespaces, each with a real sshd, one with a real dockerd and Compose, and a Git
+//! repository. Needs root: `cargo test --package reeve-e2e-tests --test hosts -- --ignored`.
+
+mod deploy;
+mod fence;
+mod host;
+mod lab;
+mod secrets;
+mod ssh;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lab::Lab;
+use libtest_mimic::{Arguments, Trial};
+
+/// The tests, under the names that the standard runner would give them.
+macro_rules! tests {
+    ($lab:ident: $($module:ident { $($test:ident),+ $(,)? })+) => {
+        vec![$($({
+            let lab = Arc::clone(&$lab);
+            Trial::test(concat!(stringify!($module), "::", stringify!($test)), move || {
+                let mut lab = lab.lock().unwrap_or_else(PoisonError::into_inner);
+                lab.get_or_insert_with(Lab::bring_up).perform($module::$test);
+                Ok(())
+            })
+            .with_ignored_flag(true)
+        },)+)+]
+    };
+}
+
+fn main() -> ExitCode {
+    let lab = Arc::new(Mutex::new(None::<Lab>));
+    let trials = tests! { lab:
+        ssh {
+            keys_of_all_kinds_are_let_in_with_and_without_passphrase,
+            a_host_that_is_not_known_or_shows_another_key_is_refused,
+            a_host_is_reached_through_another_one,
+            what_is_not_there_or_not_ours_is_told_apart,
+        }
+        secrets {
+            files_are_put_beside_the_live_ones_and_taken_away_when_the_run_ends,
+        }
+        deploy {
+            a_commit_is_deployed_once_and_put_back_with_its_secrets,
+            a_deployment_that_dies_is_told_with_its_last_lines_and_without_secrets,
+            what_somebody_has_changed_is_never_overwritten,
+            a_host_that_lacks_something_is_told_before_anything_is_touched,
+            checks_are_made_from_here_and_from_the_host,
+        }
+        fence {
+            a_second_run_is_told_who_has_the_host,
+            an_overtaken_attempt_does_nothing,
+            an_attempt_whose_report_was_lost_is_waited_for_and_counted,
+            tests_on_a_host_are_counted_by_their_report,
+        }
+    };
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let code = libtest_mimic::run(&arguments, trials).exit_code();
+    drop(lab);
+    code
+}

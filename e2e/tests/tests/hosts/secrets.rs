@@ -1,0 +1,69 @@
+//! Files with secrets: beside the live ones until the deployment, gone when the run ends before.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use reeve_rollout::StepResult;
+use serde_json::{Value, json};
+
+use crate::host::sh;
+use crate::lab::{Lab, preflight};
+
+pub(crate) fn sync(content: &str, path: &str) -> Value {
+    json!({"syncSecrets": {"files": [{"contentFile": content, "path": path, "mode": "0640"}]}})
+}
+
+pub(crate) async fn files_are_put_beside_the_live_ones_and_taken_away_when_the_run_ends(lab: &Lab) {
+    let project = lab.project("files");
+    let (live, content) = (
+        project.path("app.env"),
+        lab.folder.join("files.env").display().to_string(),
+    );
+    fs::write(&live, "TOKEN=old-old-old\n").expect("written");
+    fs::write(&content, "TOKEN=new-new-new\n").expect("written");
+    project.act("preflight", preflight("main")).await;
+
+    let staged = project.act("secrets", sync(&content, &live)).await;
+    assert_eq!(staged.result, StepResult::Succeeded, "{}", staged.message);
+    assert!(staged.message.contains("app.env (content)"), "{}", staged.message);
+    assert!(!staged.message.contains("new-new-new"), "{}", staged.message);
+    assert_eq!(fs::read_to_string(&live).expect("live"), "TOKEN=old-old-old\n");
+    let beside = project.path(".app.env.reeve-homelab-1.new");
+    assert_eq!(
+        fs::read_to_string(&beside).expect("staged"),
+        "TOKEN=new-new-new\n"
+    );
+    assert_eq!(
+        fs::metadata(&beside).expect("staged").permissions().mode() & 0o777,
+        0o640
+    );
+
+    // A run that ends before its deployment takes them away.
+    let released = project.act("release", json!("release")).await;
+    assert_eq!(released.result, StepResult::Succeeded, "{}", released.message);
+    let left = sh(&format!(
+        "cd {} && find . -name '*reeve-homelab*' -not -path './.git/*'",
+        project.directory.display()
+    ));
+    assert_eq!(left, "");
+
+    // What is as it should be is left alone.
+    fs::write(&live, "TOKEN=new-new-new\n").expect("written");
+    fs::set_permissions(&live, fs::Permissions::from_mode(0o640)).expect("set");
+    let same = project.act("secrets-again", sync(&content, &live)).await;
+    assert!(
+        same.message.contains("1 of 1 files are as they should be"),
+        "{}",
+        same.message
+    );
+    assert!(!fs::exists(&beside).expect("known"));
+
+    // A folder that is not there is named.
+    let nowhere = project
+        .act("secrets-nowhere", sync(&content, "/no/such/folder/app.env"))
+        .await;
+    assert_eq!(
+        (nowhere.result, nowhere.reason.as_str()),
+        (StepResult::Failed, "NoFolder")
+    );
+}
