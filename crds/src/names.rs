@@ -36,6 +36,12 @@ pub const MANAGED_BY: &str = "reeve";
 pub const PART_OF: &str = "reeve";
 /// The field manager of the operator's server-side applies, and the reporter of its events.
 pub const FIELD_MANAGER: &str = "reeve-operator";
+/// Keeps the pod of a rollout's step, with what its runner has reported, until the operator has read that.
+pub const FINALIZER_REPORT: &str = "reeve.dev/report";
+/// The container that carries out a step of a rollout.
+pub const STEP_CONTAINER: &str = "step";
+/// The init container that brings the runner into the pod of a step with an image of its own.
+pub const RUNNER_INIT_CONTAINER: &str = "install-runner";
 /// The init container that brings the supervisor into an agent's pod.
 pub const SUPERVISOR_INIT_CONTAINER: &str = "install-supervisor";
 /// The container that runs an agent under the supervisor.
@@ -90,6 +96,26 @@ table! {
     /// On an object of ours: look once more whether its agents could work, once for each new value: `<token>`, or
     /// `<token>/<mode>` for one mode (`<mode>-<group>`: for one pod group of it). Echoed as `status.lastHandledDiagnose`.
     ANNOTATION_DIAGNOSE = "reeve.dev/diagnose";
+    /// On a `DeploymentRollout`: begin a run, once for each new value: `<token>`, and after it, each after a space,
+    /// `revision=`, `environment=`, `skipTests=`, `forceSkipTests=`, `rollbackOnFailure=` where this run is to differ from
+    /// the spec. Echoed as `status.lastHandledRun`.
+    ANNOTATION_RUN = "reeve.dev/run";
+    /// On a `DeploymentRollout`: `<run>/<phase>` lets a phase begin that waits for approval, `<run>/<step>` takes a step
+    /// that was inconclusive as succeeded. Echoed as `status.lastHandledApprove`.
+    ANNOTATION_APPROVE = "reeve.dev/approve";
+    /// On a `DeploymentRollout`: the run to be ended after the step that runs. Echoed as `status.lastHandledAbort`.
+    ANNOTATION_ABORT = "reeve.dev/abort";
+    /// On a `DeploymentRollout`: `<run>/<step>/<attempt>` tries a step anew that was inconclusive; `<run>/failed` begins a
+    /// run that goes on from the step at which that one failed, `<run>/start` one that does all of it again. Echoed as
+    /// `status.lastHandledRetry`.
+    ANNOTATION_RETRY = "reeve.dev/retry";
+    /// On a `DeploymentRollout`: the run of which everything that it has deployed is put back. Echoed as
+    /// `status.lastHandledRollBack`.
+    ANNOTATION_ROLL_BACK = "reeve.dev/roll-back";
+    /// On the Job of a rollout's step: the run.
+    ANNOTATION_ROLLOUT_RUN = "reeve.dev/rollout-run";
+    /// On the Job of a rollout's step: the step, and after a `/` the attempt.
+    ANNOTATION_ROLLOUT_STEP = "reeve.dev/rollout-step";
     /// On a Deployment: digest of what its pods have passed preflight with. On a Job: of what it looks at.
     ANNOTATION_PREFLIGHT_HASH = "reeve.dev/preflight-hash";
     /// On a Job of a preflight: which try it is, from 1.

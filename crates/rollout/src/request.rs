@@ -3,7 +3,10 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::words::Phase;
+use crate::{
+    spec::Rollout,
+    words::{Environment, Phase},
+};
 
 /// What is asked of the runs of an object. The controller reads it from annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,129 @@ pub struct RetryStep {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no {1}; let kubectl reeve write it")]
 pub struct NotARequest(String, &'static str);
+
+/// `TOKEN [revision=R] [environment=E] [skipTests=B] [forceSkipTests=B] [rollbackOnFailure=B]`: begin a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// Tells this request from others.
+    pub token: String,
+    /// Instead of the spec's.
+    pub revision: Option<String>,
+    /// Instead of the spec's.
+    pub environment: Option<Environment>,
+    /// Instead of the spec's.
+    pub skip_tests: Option<bool>,
+    /// Instead of the spec's.
+    pub force_skip_tests: Option<bool>,
+    /// Instead of the spec's.
+    pub rollback_on_failure: Option<bool>,
+}
+
+/// `RUN/failed` or `RUN/start`: a run that follows one that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryRun {
+    /// The run that has ended.
+    pub run: String,
+    /// Whether all of it is done again, and not only what comes from the step that failed.
+    pub from_start: bool,
+}
+
+impl Begin {
+    /// The spec of the run: that of the object, with what the request says.
+    pub fn apply(&self, to: &Rollout) -> Rollout {
+        Rollout {
+            revision: self.revision.clone().unwrap_or_else(|| to.revision.clone()),
+            environment: self.environment.unwrap_or(to.environment),
+            skip_tests: self.skip_tests.unwrap_or(to.skip_tests),
+            force_skip_tests: self.force_skip_tests.unwrap_or(to.force_skip_tests),
+            rollback_on_failure: self.rollback_on_failure.unwrap_or(to.rollback_on_failure),
+            ..to.clone()
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Option<()> {
+        match key {
+            "revision" if !value.is_empty() => self.revision = Some(value.to_owned()),
+            "environment" => self.environment = Some(value.parse().ok()?),
+            "skipTests" => self.skip_tests = Some(value.parse().ok()?),
+            "forceSkipTests" => self.force_skip_tests = Some(value.parse().ok()?),
+            "rollbackOnFailure" => self.rollback_on_failure = Some(value.parse().ok()?),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+impl FromStr for Begin {
+    type Err = NotARequest;
+
+    fn from_str(text: &str) -> Result<Self, NotARequest> {
+        let parse = || {
+            let mut words = text.split_ascii_whitespace();
+            let token = words.next().filter(|token| !token.contains('='))?;
+            let mut begin = Self {
+                token: token.to_owned(),
+                ..Self::default()
+            };
+            for word in words {
+                let (key, value) = word.split_once('=')?;
+                begin.set(key, value)?;
+            }
+            Some(begin)
+        };
+        parse().ok_or_else(|| NotARequest(text.to_owned(), "TOKEN [revision=R] [environment=E] …"))
+    }
+}
+
+impl fmt::Display for Begin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.token)?;
+        if let Some(revision) = &self.revision {
+            write!(f, " revision={revision}")?;
+        }
+        if let Some(environment) = &self.environment {
+            write!(f, " environment={environment}")?;
+        }
+        let flags = [
+            ("skipTests", self.skip_tests),
+            ("forceSkipTests", self.force_skip_tests),
+            ("rollbackOnFailure", self.rollback_on_failure),
+        ];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                write!(f, " {key}={value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for RetryRun {
+    type Err = NotARequest;
+
+    fn from_str(text: &str) -> Result<Self, NotARequest> {
+        let parts = text.split_once('/').filter(|(run, _)| !run.is_empty());
+        let from_start = match parts {
+            Some((_, "failed")) => Some(false),
+            Some((_, "start")) => Some(true),
+            _ => None,
+        };
+        match (parts, from_start) {
+            (Some((run, _)), Some(from_start)) => Ok(Self {
+                run: run.to_owned(),
+                from_start,
+            }),
+            _ => Err(NotARequest(text.to_owned(), "RUN/failed or RUN/start")),
+        }
+    }
+}
+
+impl fmt::Display for RetryRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = if self.from_start { "start" } else { "failed" };
+        write!(f, "{}/{from}", self.run)
+    }
+}
 
 impl Approve {
     /// Whether it lets `phase` of `run` begin.
@@ -115,6 +241,37 @@ mod tests {
         assert_eq!(approve.to_string(), "homelab-7/Production");
         let retry: RetryStep = "homelab-7/tests/2".parse().expect("a request");
         assert_eq!(retry.to_string(), "homelab-7/tests/2");
+    }
+
+    #[test]
+    fn a_run_begins_with_what_its_request_says() {
+        let text = "ci-4711 revision=v1.4.0 environment=Staging skipTests=true";
+        let begin: Begin = text.parse().expect("a request");
+        assert_eq!(begin.to_string(), text);
+        assert_eq!(begin.environment, Some(Environment::Staging));
+        assert_eq!(
+            "ci-4711".parse::<Begin>().expect("a request").to_string(),
+            "ci-4711"
+        );
+        for text in [
+            "",
+            " ",
+            "a=b",
+            "t revision",
+            "t revision=",
+            "t environment=staging",
+            "t skipTests=yes",
+        ] {
+            assert!(text.parse::<Begin>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_follows_from_its_start_or_from_what_failed() {
+        for text in ["homelab-7/failed", "homelab-7/start"] {
+            assert_eq!(text.parse::<RetryRun>().expect("a request").to_string(), text);
+        }
+        assert!("homelab-7/tests/2".parse::<RetryRun>().is_err() && "/start".parse::<RetryRun>().is_err());
     }
 
     #[test]

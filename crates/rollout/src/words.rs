@@ -110,6 +110,27 @@ pub enum Environment {
     Production,
 }
 
+impl std::fmt::Display for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Staging => "Staging",
+            Self::Production => "Production",
+        })
+    }
+}
+
+impl std::str::FromStr for Environment {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "Staging" => Ok(Self::Staging),
+            "Production" => Ok(Self::Production),
+            _ => Err(()),
+        }
+    }
+}
+
 /// How an attempt at a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(transform = undescribed)]

@@ -37,6 +37,10 @@ pub struct DeploymentRolloutStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub failed_notifications: Vec<FailedNotification>,
+    /// The value of `spec.revision` that last began a run: another one begins the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub last_handled_revision: Option<String>,
     /// The value of the annotation `reeve.dev/run` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
