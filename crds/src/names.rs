@@ -116,6 +116,8 @@ table! {
     ANNOTATION_ROLLOUT_RUN = "reeve.dev/rollout-run";
     /// On the Job of a rollout's step: the step, and after a `/` the attempt.
     ANNOTATION_ROLLOUT_STEP = "reeve.dev/rollout-step";
+    /// On the pod of a rollout's step: what its runner is told, as JSON. No field of it is a secret.
+    ANNOTATION_INSTRUCTION = "reeve.dev/instruction";
     /// On a Deployment: digest of what its pods have passed preflight with. On a Job: of what it looks at.
     ANNOTATION_PREFLIGHT_HASH = "reeve.dev/preflight-hash";
     /// On a Job of a preflight: which try it is, from 1.

@@ -55,10 +55,6 @@ impl Kind for SiteAgents {
 
     const SLUG: &'static str = "site-agent";
 
-    fn status(object: &SiteAgent) -> Option<&SiteAgentStatus> {
-        object.status.as_ref()
-    }
-
     fn suspended(object: &SiteAgent) -> bool {
         object.spec.suspend
     }

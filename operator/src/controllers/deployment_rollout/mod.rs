@@ -1,0 +1,3 @@
+//! `DeploymentRollout`: runs of a frozen plan, one step after the other, each a Job of the runner.
+
+pub mod job;
