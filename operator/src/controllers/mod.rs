@@ -2,3 +2,4 @@
 
 pub mod deployment_rollout;
 pub mod site_agent;
+mod typed;

@@ -41,12 +41,21 @@ pub enum PassError {
     /// The children could not be made as wanted.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// An object of somebody else's has the name of one of ours.
+    #[error("{0} exists and does not belong to this object; delete or rename it, or rename this object")]
+    NameTaken(String),
 }
 
 impl PassError {
+    /// An object of somebody else's has the name `name`.
+    pub fn taken(kind: &str, name: &str) -> Self {
+        Self::NameTaken(format!("{kind} {name}"))
+    }
+
     /// A refusal is the user's business and shown in status; an outage is not the object's fault.
-    fn refusal(&self) -> Option<(&'static str, String)> {
+    pub fn refusal(&self) -> Option<(&'static str, String)> {
         match self {
+            Self::NameTaken(_) => Some((names::REASON_NAME_TAKEN, self.to_string())),
             Self::Apply(ApplyError::Refused(refusals)) => Some((refusals.reason(), self.to_string())),
             Self::Call(call) | Self::Apply(ApplyError::Call(call)) if call.is_refusal() => {
                 Some((names::REASON_APPLY_FAILED, self.to_string()))
@@ -408,7 +417,7 @@ impl<K: Kind> Reconciler<K> {
 }
 
 /// Now, in whole seconds: the API keeps no more, and a status must compare equal after it was read back.
-pub(super) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -56,7 +56,8 @@ impl<O: Custom> Base<O> {
         }
     }
 
-    async fn overwrite_conditions(
+    /// Writes these conditions instead of all that there are, and nothing else of the status.
+    pub async fn overwrite_conditions(
         &self,
         key: &ObjectKey,
         uid: Option<&str>,

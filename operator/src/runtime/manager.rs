@@ -28,7 +28,7 @@ use super::{
     workers::{Controlled, Controller},
 };
 use crate::{
-    controllers::site_agent::SiteAgents,
+    controllers::{deployment_rollout::Rollouts, site_agent::SiteAgents},
     engine::{
         Alarms, Base, Custom, Reconcile, Reconciler,
         cache::{
@@ -96,6 +96,10 @@ pub async fn run(flags: &Flags, telemetry: &Telemetry, shutdown: CancellationTok
         claims: Claims::default(),
         memory: Memory::default(),
     });
+    manager.control(Rollouts::new(
+        manager.base(flags, &identity),
+        metrics.rollouts.clone(),
+    ));
     manager.watch_children();
     manager.watch_pods();
     manager.watch_references();

@@ -17,7 +17,6 @@ mod rbac;
 mod restarts;
 mod standbys;
 mod trouble;
-mod typed;
 mod validate;
 
 use std::collections::BTreeMap;
