@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use reeve_crds::DeploymentRollout;
@@ -27,7 +27,7 @@ fn secret(name: &str, data: &Value) -> Value {
 }
 
 impl Rollouts {
-    /// The rollouts of the lab's namespace, with the Secrets that the homelab needs.
+    /// The rollouts of the lab's namespace, with the Secrets that the homelab needs, and an account `deployer`.
     pub async fn of(lab: &Lab) -> Self {
         let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----\n";
         let secrets = lab.api::<Secret>();
@@ -49,6 +49,12 @@ impl Rollouts {
                 .await
                 .expect("the Secret is new");
         }
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "deployer"}});
+        let account = serde_json::from_value(account).expect("a ServiceAccount");
+        lab.api::<ServiceAccount>()
+            .create(&PostParams::default(), &account)
+            .await
+            .expect("the ServiceAccount is new");
         let bundle = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
         let bundle = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "proxmox-ca"},
             "data": {"ca.crt": bundle}});

@@ -106,7 +106,7 @@ impl Rollouts {
             return Ok(SeenJob::Ended(Box::new(report)));
         }
         let told = states.iter().find_map(|(_, state)| observe::why(state));
-        let message = told.unwrap_or_else(|| observe::without_pod(end));
+        let message = told.unwrap_or_else(|| observe::without_pod(&name, end));
         Ok(SeenJob::Lost { message })
     }
 

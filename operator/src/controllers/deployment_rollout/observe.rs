@@ -98,8 +98,12 @@ pub(super) fn hindered(run: &Run, observed: &Observed) -> Option<String> {
 }
 
 /// Why an ended Job has no report when no pod of it is there.
-pub(super) fn without_pod(end: &JobEnd) -> String {
-    format!("the step's pod is gone and has left no report{}", of_job(end))
+pub(super) fn without_pod(job: &str, end: &JobEnd) -> String {
+    format!(
+        "no pod of the step was made, or it is gone without a report: kubectl describe job {job} says why (its \
+         ServiceAccount is missing, a quota, an admission rule){}",
+        of_job(end)
+    )
 }
 
 fn of_job(end: &JobEnd) -> String {

@@ -67,7 +67,7 @@ impl<'a> Pending<'a> {
             Some(end) if end.succeeded => Fate::Told,
             Some(end) => {
                 let told = pods().find_map(|(_, _, pod)| observe::why(pod));
-                Fate::Failed(told.unwrap_or_else(|| observe::without_pod(end)))
+                Fate::Failed(told.unwrap_or_else(|| observe::without_pod(&name, end)))
             }
         }
     }
