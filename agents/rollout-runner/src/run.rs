@@ -195,15 +195,16 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Makes checks within the attempt's time. What Compose shows of a project that fails them is logged.
+    /// Makes checks within the attempt's time. What Compose shows of a project that fails them is told.
     async fn check(&self, checks: &[Check], host: Option<&Host<'_>>) -> Outcome {
         let checking = check::all(checks, host, &self.cluster);
-        let outcome = timeout(self.remaining(), checking).await.unwrap_or_else(|_| {
+        let mut outcome = timeout(self.remaining(), checking).await.unwrap_or_else(|_| {
             let message = "the health checks have not succeeded within the step's time limit";
             Err(Problem::failed("HealthCheckFailed", message))
         });
-        if let (Err(_), Some(host)) = (&outcome, host) {
-            host.show().await;
+        if let (Err(problem), Some(host)) = (&mut outcome, host) {
+            let shown = host.show().await;
+            problem.message = format!("{}. Last lines: {shown}", problem.message);
         }
         outcome
     }

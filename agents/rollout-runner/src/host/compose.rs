@@ -12,6 +12,11 @@ use crate::{
 pub(super) const COMPOSE: &str = include_str!("scripts/compose.sh");
 const SERVICES: &str = include_str!("scripts/services.sh");
 const EVIDENCE: &str = include_str!("scripts/evidence.sh");
+const ENVIRONMENT: &str = include_str!("scripts/environment.sh");
+/// Parts of names of variables that are secrets.
+const NAMES: [&str; 10] = [
+    "pass", "secret", "token", "key", "cred", "auth", "salt", "cookie", "dsn", "url",
+];
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -72,13 +77,21 @@ impl Host<'_> {
         .touched())
     }
 
-    /// Logs what Compose shows of the project.
-    pub async fn show(&self) {
-        self.evidence(&[]).await;
+    /// Logs what Compose shows of a project whose checks have failed: the services that are not well, or all where
+    /// Docker thinks that they are. The end of it is for the report.
+    pub async fn show(&self) -> String {
+        let looked = self.look(&self.script(&[COMPOSE, SERVICES])).await;
+        let ill = looked.map_or(Vec::new(), |output| match state(&output) {
+            State::Starting(list) | State::Broken(list) => list.into_iter().map(|(name, _)| name).collect(),
+            State::Well | State::Nothing => Vec::new(),
+        });
+        self.evidence(&ill).await
     }
 
-    /// `compose ps` and the last lines of the services that are not well, logged; the end of them for the report.
+    /// `compose ps` and the last lines of these services, or of all where none is named, logged; the end of them for the
+    /// report.
     pub(super) async fn evidence(&self, services: &[String]) -> String {
+        self.learn_environment().await;
         let script = self
             .script(&[COMPOSE, EVIDENCE])
             .arguments(services.iter().map(String::as_str));
@@ -90,6 +103,26 @@ impl Host<'_> {
             Err(problem) => problem.message,
         }
     }
+
+    /// Lets the redactor know the secrets that containers have as variables: programs like to print them.
+    async fn learn_environment(&self) {
+        let Ok(output) = self.look(&self.script(&[COMPOSE, ENVIRONMENT])).await else {
+            return;
+        };
+        for list in output.values("environment") {
+            let variables: Vec<String> = serde_json::from_str(list).unwrap_or_default();
+            variables
+                .iter()
+                .filter(|line| is_secret(line))
+                .for_each(|line| self.redactor.learn(line));
+        }
+    }
+}
+
+/// Whether `NAME=VALUE` has a name as secrets have.
+fn is_secret(line: &str) -> bool {
+    let name = line.split('=').next().unwrap_or_default().to_lowercase();
+    NAMES.iter().any(|word| name.contains(word))
 }
 
 fn state(output: &Output) -> State {
@@ -158,6 +191,19 @@ mod tests {
             ("web restarting 1 none", "restarting"),
         ] {
             assert_eq!(of(&[line]), State::Starting(vec![("web".into(), word.into())]));
+        }
+    }
+
+    #[test]
+    fn variables_are_secrets_by_their_names() {
+        for (line, secret) in [
+            ("DB_PASSWORD=x", true),
+            ("DATABASE_URL=postgres://a:b@c/d", true),
+            ("API_KEY=", true),
+            ("PATH=/usr/bin:/key", false),
+            ("LANG=C", false),
+        ] {
+            assert_eq!(is_secret(line), secret, "{line}");
         }
     }
 

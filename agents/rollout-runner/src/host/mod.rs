@@ -146,6 +146,7 @@ impl<'a> Host<'a> {
                     ),
                 ),
                 "repository" => not_a_repository(host, self.directory(), &output.tail(1)),
+                "full" => self.full(&output),
                 "state" => Problem::failed(
                     "NoState",
                     format!(
@@ -176,6 +177,19 @@ impl<'a> Host<'a> {
             Some(_) => Ok(output),
             None => Err(Problem::errored("Killed", format!("host {host}: the script was killed")).touched()),
         }
+    }
+
+    fn full(&self, output: &Output) -> Problem {
+        Problem::failed(
+            "DiskFull",
+            format!(
+                "host {}: a disk is full, that of {} or of Docker's folder: make room, for example with docker system \
+                 prune: {}",
+                self.name(),
+                self.directory(),
+                output.tail(2)
+            ),
+        )
     }
 
     /// The failure that a script's exit code stands for.
@@ -241,8 +255,9 @@ impl<'a> Host<'a> {
             ),
             code => ("ScriptFailed", format!("host {host}: exit code {code}: {said}")),
         };
-        let disk = said.to_lowercase().contains("no space left on device");
-        let reason = if disk { "DiskFull" } else { reason };
+        if is_full(output) {
+            return self.full(output);
+        }
         // Fetching and pulling fail for the network's sake too, and are worth another try.
         if matches!(reason, "FetchFailed" | "PullFailed") {
             Problem::errored(reason, message)
@@ -250,6 +265,12 @@ impl<'a> Host<'a> {
             Problem::failed(reason, message)
         }
     }
+}
+
+/// Whether a program has said that there is no space.
+fn is_full(output: &Output) -> bool {
+    let says = |text: &str| text.to_lowercase().contains("no space left on device");
+    output.value("full").is_some() || says(&output.stdout) || says(&output.stderr)
 }
 
 fn not_a_repository(host: &str, folder: &str, said: &str) -> Problem {

@@ -16,6 +16,8 @@ const COMPARE: &str = include_str!("scripts/compare.sh");
 const SECRETS: &str = include_str!("scripts/secrets.sh");
 const STAGE: &str = include_str!("scripts/stage.sh");
 
+/// Kibibytes that are free for a folder's files.
+const FREE: &str = r#"df -Pk "$1" | awk 'NR == 2 {print "reeve: free " $4}'"#;
 const ANNOUNCE: &str = r#"for path in "$@"; do echo "$path" >>"$mine/staged"; done"#;
 
 /// A file as it is wanted.
@@ -109,7 +111,9 @@ impl Host<'_> {
         let mut arguments = Vec::new();
         for wanted in wanted {
             let uploaded = self.upload_path(&wanted.file.path);
-            files.write(&uploaded, &wanted.content).await?;
+            if let Err(problem) = files.write(&uploaded, &wanted.content).await {
+                return Err(self.without_room(problem, wanted).await);
+            }
             arguments.extend([
                 wanted.file.path.clone(),
                 uploaded,
@@ -142,6 +146,24 @@ impl Host<'_> {
                 ),
             )),
         }
+    }
+
+    /// SFTP has no word for a full disk, so the host is asked whether it is that.
+    async fn without_room(&self, problem: Problem, wanted: &Wanted<'_>) -> Problem {
+        let path = wanted.file.path.as_str();
+        let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));
+        let asked = self.look(&Script::of(&[FREE]).arguments([folder])).await;
+        let free = asked
+            .ok()
+            .and_then(|output| output.value("free")?.parse::<u64>().ok());
+        let needed = u64::try_from(wanted.content.len()).unwrap_or(u64::MAX);
+        if free.is_none_or(|free| free * 1024 > needed) {
+            return problem;
+        }
+        Problem::failed(
+            "DiskFull",
+            format!("host {}: the disk of {folder} is full: make room", self.name()),
+        )
     }
 
     /// Beside the live file, and of this attempt and pod alone.

@@ -123,6 +123,11 @@ impl Host {
         command
     }
 
+    /// Ends all connections by SSH from the host's side, as when it is switched off; what runs there runs on.
+    pub(crate) fn cut(&self) {
+        sh(&format!("pkill -KILL -P {}", self.sshd.id()));
+    }
+
     /// docker on this host.
     pub(crate) fn docker(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");

@@ -124,7 +124,7 @@ impl Lab {
         let project = Project {
             lab: self,
             name: name.to_owned(),
-            origin: root.join("origin"),
+            origin: self.folder.join(format!("{name}-origin")),
             directory: root.join("app"),
         };
         fs::create_dir_all(&project.origin).expect("a folder");
@@ -175,7 +175,7 @@ fn serving(version: &str) -> String {
 pub(crate) struct Project<'a> {
     lab: &'a Lab,
     name: String,
-    origin: PathBuf,
+    pub(crate) origin: PathBuf,
     pub(crate) directory: PathBuf,
 }
 

@@ -8,6 +8,7 @@ mod lab;
 mod looks;
 mod secrets;
 mod ssh;
+mod troubles;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +60,14 @@ fn main() -> ExitCode {
             an_overtaken_attempt_does_nothing,
             an_attempt_whose_report_was_lost_is_waited_for_and_counted,
             tests_on_a_host_are_counted_by_their_report,
+        }
+        troubles {
+            a_host_that_goes_away_in_the_middle_is_asked_what_became_of_it,
+            a_command_that_takes_too_long_is_ended_on_the_host,
+            a_full_disk_is_named_wherever_it_strikes,
+            docker_that_is_not_there_or_refuses_is_told_from_compose,
+            a_failed_health_check_brings_the_last_lines_without_secrets,
+            a_script_of_ones_own_that_fails_is_told_with_its_last_lines,
         }
     };
     let mut arguments = Arguments::from_args();
