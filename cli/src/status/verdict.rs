@@ -26,6 +26,8 @@ pub(crate) enum State {
     Suspended,
     /// `spec.stopped` has scaled it to zero.
     Stopped,
+    /// A rollout's run waits until a person says something.
+    Asking,
     /// It is being deleted.
     Terminating,
     /// What was asked for came out well.
@@ -41,7 +43,7 @@ impl State {
             Self::Ready | Self::Passed => Outcome::Reached,
             Self::InProgress => Outcome::TimedOut,
             Self::Stalled | Self::Terminating | Self::Failed => Outcome::Failed,
-            Self::Suspended | Self::Stopped => Outcome::Paused,
+            Self::Suspended | Self::Stopped | Self::Asking => Outcome::Paused,
         }
     }
 
@@ -54,7 +56,7 @@ impl State {
     pub(crate) const fn style(self) -> Style {
         match self {
             Self::Ready | Self::Passed => GOOD,
-            Self::InProgress | Self::Suspended | Self::Stopped => WAITING,
+            Self::InProgress | Self::Suspended | Self::Stopped | Self::Asking => WAITING,
             Self::Stalled | Self::Terminating | Self::Failed => BAD,
         }
     }
@@ -67,6 +69,7 @@ impl State {
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
             Self::Stopped => "Stopped",
+            Self::Asking => "Waiting for a person",
             Self::Terminating => "Terminating",
             Self::Passed => "Passed",
             Self::Failed => "Failed",
@@ -118,6 +121,9 @@ impl Verdict {
             (names::CONDITION_SUSPENDED, State::Suspended),
             (names::CONDITION_RECONCILING, State::InProgress),
         ] {
+            if let (State::InProgress, Some(asks)) = (state, asks(object)) {
+                return asks;
+            }
             if let Some(condition) = holds(type_) {
                 return new(state, &condition.reason, condition.message.as_str().into());
             }
@@ -152,6 +158,19 @@ impl Verdict {
             message: "the operator has not seen the request yet".to_owned(),
         }
     }
+}
+
+/// That the run of a rollout waits for a person's word.
+fn asks(object: &Value) -> Option<Verdict> {
+    let run = &object["status"]["run"];
+    let waiting = &run["waiting"];
+    let word = waiting["for"].as_str()?;
+    let asks = run["outcome"].is_null() && ["Approval", "Judgement"].contains(&word);
+    asks.then(|| Verdict {
+        state: State::Asking,
+        reason: word.to_owned(),
+        message: waiting["message"].as_str().unwrap_or_default().to_owned(),
+    })
 }
 
 /// A condition, as lenient as a reader can be: another version may have written it.
@@ -266,6 +285,20 @@ mod tests {
                 "{conditions:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_word_is_told_from_one_that_works() {
+        let mut object = object(2, &[("Reconciling", "True", "WaitingForApproval")]);
+        object["status"]["run"] = json!({"waiting": {"for": "Approval", "message": "Production waits"}});
+        let verdict = Verdict::of(&object);
+        assert_eq!(
+            (verdict.state, verdict.message.as_str()),
+            (State::Asking, "Production waits")
+        );
+        assert_eq!(verdict.state.outcome(), Outcome::Paused);
+        object["status"]["run"]["waiting"]["for"] = json!("Lock");
+        assert_eq!(Verdict::of(&object).state, State::InProgress);
     }
 
     #[test]

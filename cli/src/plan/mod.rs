@@ -1,5 +1,7 @@
 //! `plan`: what a run of the rollouts in files would do, without a cluster; and how their specs are checked.
 
+pub(crate) mod arguments;
+
 use std::io::Write;
 
 use reeve_api_types::{Problem, Reason};
@@ -9,12 +11,13 @@ use reeve_rollout::{Plan, references, validate, validate_alone};
 use serde_json::Value;
 
 use crate::{
-    arguments::{self, Document, OperatorSettings, PlanFormat},
+    arguments::{Document, Files, OperatorSettings},
     exit::{Error, Outcome},
     files::{self, Object, Sources},
     findings::{self, Finding},
     kinds::{self, Checker},
-    output::{OutputError, write_documents},
+    output::{OutputError, one_line, write_documents},
+    plan::arguments::PlanFormat,
 };
 
 /// Prints the plan of each rollout, or all that is wrong.
@@ -25,7 +28,11 @@ pub(crate) fn run(
     err: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let settings = Settings::from(&OperatorSettings::default());
-    let mut input = files::read(&arguments.files, namespace)?;
+    let files = Files {
+        files: arguments.files.clone(),
+        recursive: arguments.recursive,
+    };
+    let mut input = files::read(&files, namespace)?;
     let mut problems = std::mem::take(&mut input.findings);
     let mut checker = Checker::default();
     let is_rollout = |object: &&Object| object.kind.resource().kind == "DeploymentRollout";
@@ -56,6 +63,27 @@ pub(crate) fn run(
         return Err(Error::NothingToDo);
     }
     print(&plans, arguments.output, out)?;
+    Ok(Outcome::Reached)
+}
+
+/// Prints the plan of an object as the cluster has it, or all that is wrong with it. What it refers to is not looked at.
+pub(crate) fn of_object(
+    object: &Value,
+    label: &str,
+    format: PlanFormat,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Outcome, Error> {
+    match plan(object) {
+        Ok(plan) => print(&[plan], format, out)?,
+        Err(problems) => {
+            for Problem { path, message, .. } in problems {
+                let line = one_line(&format!("{path}: {message}"));
+                writeln!(err, "{label}: {line}").map_err(OutputError::from)?;
+            }
+            return Ok(Outcome::Failed);
+        }
+    }
     Ok(Outcome::Reached)
 }
 
