@@ -4,6 +4,7 @@ mod answers;
 mod api;
 mod deploy;
 mod looks;
+mod pipelines;
 
 use serde_json::{Value, json};
 
