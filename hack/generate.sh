@@ -14,7 +14,7 @@ cargo run --quiet --locked --example crdgen >/dev/null
 rm -rf charts/reeve/files/crds
 mkdir -p charts/reeve/files/crds
 # Those that the operator serves: objects of any other kind would be taken, and nobody would look at them.
-served=(siteagents)
+served=(siteagents deploymentrollouts)
 for plural in "${served[@]}"; do cp "crds/yaml/reeve.dev.$plural.yaml" charts/reeve/files/crds/; done
 
 if [ "${1:-}" = --check ] && ! changes=$(diff <(echo "$before") <(fingerprint)); then

@@ -38,6 +38,8 @@ pub const PART_OF: &str = "reeve";
 pub const FIELD_MANAGER: &str = "reeve-operator";
 /// Keeps the pod of a rollout's step, with what its runner has reported, until the operator has read that.
 pub const FINALIZER_REPORT: &str = "reeve.dev/report";
+/// Keeps a rollout that is deleted until the run that goes on has come to its end.
+pub const FINALIZER_RUN: &str = "reeve.dev/run";
 /// The container that carries out a step of a rollout.
 pub const STEP_CONTAINER: &str = "step";
 /// The init container that brings the runner into the pod of a step with an image of its own.
@@ -116,6 +118,8 @@ table! {
     ANNOTATION_ROLLOUT_RUN = "reeve.dev/rollout-run";
     /// On the Job of a rollout's step: the step, and after a `/` the attempt.
     ANNOTATION_ROLLOUT_STEP = "reeve.dev/rollout-step";
+    /// On the pod of a rollout's step: what its runner is told, as JSON. No field of it is a secret.
+    ANNOTATION_INSTRUCTION = "reeve.dev/instruction";
     /// On a Deployment: digest of what its pods have passed preflight with. On a Job: of what it looks at.
     ANNOTATION_PREFLIGHT_HASH = "reeve.dev/preflight-hash";
     /// On a Job of a preflight: which try it is, from 1.
@@ -252,6 +256,40 @@ table! {
     REASON_NOT_SERVED = "NotServed";
     /// Nobody has looked yet, or it cannot be told.
     REASON_NOT_CHECKED = "NotChecked";
+    /// No run has begun yet, or the next one is about to.
+    REASON_NO_RUN = "NoRun";
+    /// A run goes on: the message names phase, step and attempt.
+    REASON_RUNNING = "Running";
+    /// A run puts targets back.
+    REASON_ROLLING_BACK = "RollingBack";
+    /// A run waits for the lock of its targets; the message names who has it.
+    REASON_WAITING_FOR_LOCK = "WaitingForLock";
+    /// A run waits for a person: an approval, or a word on a step that was inconclusive. As an event: it has begun to.
+    REASON_WAITING_FOR_APPROVAL = "WaitingForApproval";
+    /// The last run has deployed production and not all that is public.
+    REASON_PARTIAL_SUCCESS = "PartialSuccess";
+    /// The last run has failed; the message says why and what stands.
+    REASON_RUN_FAILED = "RunFailed";
+    /// The last run was ended before it had done its work; the message says by what.
+    REASON_ABORTED = "Aborted";
+    /// Everything that the last run had changed was put back; the message says why.
+    REASON_ROLLED_BACK = "RolledBack";
+    /// Another revision was asked for while the last run went on.
+    REASON_SUPERSEDED = "Superseded";
+    /// Event: a run has begun.
+    REASON_RUN_STARTED = "RunStarted";
+    /// Event: a step has succeeded.
+    REASON_STEP_SUCCEEDED = "StepSucceeded";
+    /// Event: an attempt at a step has failed, or its result is not known; the note says whether another one follows.
+    REASON_STEP_FAILED = "StepFailed";
+    /// Event: a target was put back, or that has failed.
+    REASON_TARGET_PUT_BACK = "TargetPutBack";
+    /// Event: a person has to look at what a run has left.
+    REASON_MANUAL_INTERVENTION = "ManualInterventionRequired";
+    /// Event: what an annotation asks for cannot be done; the note says why.
+    REASON_REQUEST_REFUSED = "RequestRefused";
+    /// Event: a receiver could not be told.
+    REASON_NOTIFICATION_FAILED = "NotificationFailed";
 }
 
 /// The action that events of a pass report.

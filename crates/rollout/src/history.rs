@@ -111,13 +111,22 @@ pub struct Detail {
 impl HistoryEntry {
     /// The entry of an ended run of `plan`. None while it goes on.
     pub fn of(plan: &Plan, run: &Run) -> Option<Self> {
+        Some(Self {
+            commit: run.commit_of(plan, &run.revision).map(str::to_owned),
+            tested: run.tested(plan).into_iter().map(str::to_owned).collect(),
+            ..Self::without_plan(run)?
+        })
+    }
+
+    /// The entry of an ended run whose plan is lost.
+    pub fn without_plan(run: &Run) -> Option<Self> {
         let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         let ending = run.ending.as_ref();
         Some(Self {
             id: run.id.clone(),
             number: run.number,
             revision: run.revision.clone(),
-            commit: run.commit_of(plan, &run.revision).map(str::to_owned),
+            commit: None,
             outcome: run.outcome?,
             phase: run.phase,
             started_at: run.started_at,
@@ -126,7 +135,7 @@ impl HistoryEntry {
             systems_deployed: owned(run.systems_deployed()),
             rolled_back: owned(run.rolled_back()),
             left_broken: owned(run.left_broken()),
-            tested: owned(run.tested(plan)),
+            tested: Vec::new(),
             can_be_undone: !run.rollback_points.is_empty(),
             message: ending
                 .map(|ending| cut(&ending.message, MESSAGE))

@@ -7,8 +7,8 @@ use crate::{
     point::RollbackPoint,
     policy::included,
     spec::{RollBackWith, Target},
-    status::{Back, Cause, Run, StepState, StepStatus, TargetState, TargetStatus},
-    words::{Outcome, Phase, PointKind, Role, StepResult},
+    status::{Back, Cause, Ending, Run, StepState, StepStatus, TargetState, TargetStatus},
+    words::{Attention, Outcome, Phase, PointKind, Role, StepResult},
 };
 
 /// Why no run can follow another.
@@ -50,6 +50,7 @@ impl Run {
             started_at: now,
             ended_at: None,
             phase: Phase::Preflight,
+            lock: plan.rollout.lock.clone(),
             locked: false,
             steps: Vec::new(),
             targets: targets.collect(),
@@ -166,6 +167,21 @@ impl Run {
             then_verify: false,
         });
         Ok(run)
+    }
+
+    /// The same run, ended here and now since it cannot be gone on with: everything is left as it is.
+    #[must_use]
+    pub fn abandoned(&self, message: &str, now: Timestamp) -> Self {
+        let changed = !self.systems_deployed().is_empty() || !self.left_broken().is_empty();
+        let mut run = self.clone();
+        run.waiting = None;
+        run.ending = Some(Ending {
+            outcome: Outcome::Failed,
+            message: message.to_owned(),
+            attention: changed.then_some(Attention::ManualInterventionRequired),
+        });
+        (run.outcome, run.ended_at) = (Some(Outcome::Failed), Some(now));
+        run
     }
 
     /// The step that an attempt of is under way.

@@ -35,6 +35,10 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// The phase that it is in, or ended in.
     pub phase: Phase,
+    /// The lock that it needs. Absent when it needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub lock: Option<String>,
     /// Whether it has the lock.
     #[serde(default)]
     pub locked: bool,

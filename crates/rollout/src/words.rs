@@ -176,6 +176,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All.
+    pub const ALL: [Self; 6] = [
+        Self::Success,
+        Self::PartialSuccess,
+        Self::Failed,
+        Self::Aborted,
+        Self::RolledBack,
+        Self::Superseded,
+    ];
+
     /// The name as it stands in objects.
     pub const fn name(self) -> &'static str {
         match self {

@@ -33,6 +33,11 @@ pub struct DeploymentRolloutStatus {
     /// What was last deployed everywhere and verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<LastVerified>,
+    /// What receivers are still to be told: `<run>/notify-<receiver>` how a run ended, `<run>/ask-<receiver>` that it
+    /// waits for approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 160)))]
+    pub pending_notifications: Vec<String>,
     /// Receivers that could not be told of the last run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]

@@ -6,6 +6,7 @@
 
 mod conditions;
 mod furnish;
+mod hands;
 mod http;
 mod lab;
 mod load;
@@ -13,6 +14,7 @@ mod operator;
 pub mod pod_monitors;
 mod pods;
 mod program;
+mod rollouts;
 pub mod site;
 mod suite;
 mod traffic;
@@ -20,11 +22,13 @@ mod wait;
 
 pub use conditions::{Condition, Conditions};
 pub use furnish::{DEFINITIONS, RIGHTS, install, render};
+pub use hands::{Hands, Says};
 pub use http::{get, put};
 pub use lab::{ACCOUNT, Lab, SOON, SYSTEM};
 pub use load::{CHILDREN, Load, idle};
 pub use operator::{Operator, Starter, Usage};
 pub use program::plugin;
+pub use rollouts::Rollouts;
 pub use suite::{Suite, bring_up, perform};
 pub use traffic::Traffic;
 pub use wait::{SLACK, until, until_some, until_some_every};

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as MetaCondition;
-use kube::{Resource, core::NamespaceResourceScope};
+use kube::core::object::HasStatus;
 use reeve_api_types::{FieldPath, Problem};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
+    base::Custom,
     check_settings::CheckSettings,
     child::{Children, Owner},
     claims::{Bid, Holdings, Restriction},
@@ -140,14 +141,7 @@ pub struct Count {
 /// `kubectl reeve render` runs and what most tests call.
 pub trait Kind: Send + Sync + 'static {
     /// The custom resource.
-    type Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned
-        + Serialize
-        + Send
-        + Sync
-        + 'static;
+    type Object: Custom + HasStatus<Status = Self::Status>;
     /// Its status.
     type Status: KindStatus;
     /// A spec that has passed validation, with everything it refers to. Made by `validate` only.
@@ -157,9 +151,6 @@ pub trait Kind: Send + Sync + 'static {
 
     /// The value of `app.kubernetes.io/name` on children, and the controller's name in metrics: `site-agent`.
     const SLUG: &'static str;
-
-    /// The object's status.
-    fn status(object: &Self::Object) -> Option<&Self::Status>;
 
     /// `spec.suspend`: children are left alone.
     fn suspended(object: &Self::Object) -> bool;

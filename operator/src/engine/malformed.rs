@@ -13,6 +13,7 @@ use reeve_crds::Offline;
 
 use super::{
     ObjectKey,
+    base::{Base, Custom},
     cache::is_too_large,
     calls::CallError,
     kind::{Conclusion, FollowUp, Kind},
@@ -42,12 +43,7 @@ impl<K: Kind> Reconciler<K> {
         if record.input == Some(input) {
             return Ok(());
         }
-        let problems = if is_too_large(&invalid.error) {
-            let message = format!("{}; split the object", invalid.error);
-            vec![Problem::new(FieldPath::new("spec"), Reason::OutOfRange, message)]
-        } else {
-            self.problems_of_malformed(key, &invalid.error).await?
-        };
+        let problems = self.problems_of_malformed(key, &invalid.error).await?;
         let verdict = Verdict::of_problems(&problems);
         let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
         let mut status = K::Status::default();
@@ -74,9 +70,24 @@ impl<K: Kind> Reconciler<K> {
         record.input = Some(input);
         Ok(())
     }
+}
 
-    async fn problems_of_malformed(&self, key: &ObjectKey, error: &str) -> Result<Vec<Problem>, CallError> {
-        let resource = ApiResource::erase::<K::Object>(&());
+impl<O: Custom> Base<O> {
+    /// Everything that is wrong with an object that cannot be read.
+    pub async fn problems_of_malformed(
+        &self,
+        key: &ObjectKey,
+        error: &str,
+    ) -> Result<Vec<Problem>, CallError> {
+        if is_too_large(error) {
+            let message = format!("{error}; split the object");
+            return Ok(vec![Problem::new(
+                FieldPath::new("spec"),
+                Reason::OutOfRange,
+                message,
+            )]);
+        }
+        let resource = ApiResource::erase::<O>(&());
         let api = Api::<DynamicObject>::namespaced_with(self.client.clone(), &key.namespace, &resource);
         let what = format!("get {} {key}", resource.kind);
         let raw = match self.calls.run(&what, api.get_opt(&key.name)).await {

@@ -4,6 +4,7 @@
 mod alarms;
 pub mod apply;
 pub mod backoff;
+mod base;
 pub mod cache;
 pub mod calls;
 pub mod check_settings;
@@ -27,6 +28,7 @@ pub mod status;
 mod write_status;
 
 pub use alarms::Alarms;
+pub use base::{Base, Custom, Reconcile};
 pub use check_settings::CheckSettings;
 pub use child::{Child, ChildKey, ChildKind, Children, Owner};
 pub use claims::{Bid, Holdings, Restriction};

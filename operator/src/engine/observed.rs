@@ -155,8 +155,12 @@ pub struct JobPodState {
     pub job: String,
     /// What it waits for: a reason of the kubelet's or the scheduler's, and the sentence that goes with it.
     pub waiting: Option<(String, String)>,
-    /// The first container that failed, or the last that ended.
+    /// The container of a rollout's step, if it has ended; else the first container that failed, or the last that ended.
     pub ended: Option<ContainerEnd>,
+    /// Why it failed as a whole: a reason of the kubelet's, such as `Evicted`, and the sentence that goes with it.
+    pub failed: Option<(String, String)>,
+    /// Our finalizer keeps it until its report was read.
+    pub held: bool,
 }
 
 /// How a container ended.
@@ -207,6 +211,16 @@ impl Observed {
     pub fn jobs(&self) -> impl Iterator<Item = (&str, &JobState)> {
         self.0.iter().filter_map(|(key, child)| match &child.detail {
             Detail::Job(state) => Some((key.name.as_str(), &**state)),
+            _ => None,
+        })
+    }
+
+    /// The pods of the Job `name`: their names, their uids and how they fare.
+    pub fn pods_of_job(&self, name: &str) -> impl Iterator<Item = (&str, &str, &JobPodState)> {
+        self.0.iter().filter_map(move |(key, child)| match &child.detail {
+            Detail::JobPod(state) if state.job == name => {
+                Some((key.name.as_str(), child.uid.as_str(), &**state))
+            }
             _ => None,
         })
     }

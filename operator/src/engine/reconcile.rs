@@ -1,23 +1,30 @@
 //! One pass over one object: the five steps in order, skipping all that would change nothing.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Deref,
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use kube::{Client, Resource, ResourceExt};
+use kube::{Resource, ResourceExt, core::object::HasStatus};
 use reeve_api_types::FieldPath;
 use reeve_crds::names;
 
 use super::{
-    Alarms, ObjectKey,
+    ObjectKey,
     apply::Applier,
-    cache::{ChildIndex, Entry, Interest, Objects, PodIndex, ReferenceId},
-    calls::{CallError, Calls},
+    base::{Base, Reconcile},
+    cache::{Entry, PodIndex, ReferenceId},
+    calls::CallError,
     child::{ChildKey, Owner},
     claims::Restriction,
     dereference::{Fetched, Version, dereference, merge},
-    kind::{Conclusion, FollowUp, Kind, KindStatus, Settings},
+    kind::{Conclusion, FollowUp, Kind, KindStatus},
     memory::{Memory, Record, digest},
-    notices::{Notices, outcome},
+    notices::outcome,
     observed::Observed,
     plan::plan,
     refusals::ApplyError,
@@ -34,12 +41,21 @@ pub enum PassError {
     /// The children could not be made as wanted.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// An object of somebody else's has the name of one of ours.
+    #[error("{0} exists and does not belong to this object; delete or rename it, or rename this object")]
+    NameTaken(String),
 }
 
 impl PassError {
+    /// An object of somebody else's has the name `name`.
+    pub fn taken(kind: &str, name: &str) -> Self {
+        Self::NameTaken(format!("{kind} {name}"))
+    }
+
     /// A refusal is the user's business and shown in status; an outage is not the object's fault.
-    fn refusal(&self) -> Option<(&'static str, String)> {
+    pub fn refusal(&self) -> Option<(&'static str, String)> {
         match self {
+            Self::NameTaken(_) => Some((names::REASON_NAME_TAKEN, self.to_string())),
             Self::Apply(ApplyError::Refused(refusals)) => Some((refusals.reason(), self.to_string())),
             Self::Call(call) | Self::Apply(ApplyError::Call(call)) if call.is_refusal() => {
                 Some((names::REASON_APPLY_FAILED, self.to_string()))
@@ -51,30 +67,60 @@ impl PassError {
 
 /// Reconciles the objects of one kind.
 pub struct Reconciler<K: Kind> {
-    /// The client, which does not retry by itself.
-    pub client: Client,
-    /// Limits of requests.
-    pub calls: Arc<Calls>,
-    /// Settings of the operator.
-    pub settings: Settings,
-    /// The objects, as watched.
-    pub objects: Arc<Objects<K::Object>>,
-    /// Their children, as watched.
-    pub children: Arc<ChildIndex>,
+    /// What all reconcilers work with.
+    pub base: Base<K::Object>,
     /// The pods of their children, as watched.
     pub pods: Arc<PodIndex>,
     /// What they hold for themselves alone.
     pub claims: Claims<K::Claim>,
-    /// The namespaces that are watched; `None` is all.
-    pub scopes: Vec<Option<String>>,
-    /// What they refer to.
-    pub interest: Arc<Interest>,
-    /// Where outcomes are announced.
-    pub notices: Notices,
     /// What is remembered between passes.
     pub memory: Memory<K::Outline>,
-    /// When to look at objects again.
-    pub alarms: Alarms,
+}
+
+impl<K: Kind> Deref for Reconciler<K> {
+    type Target = Base<K::Object>;
+
+    fn deref(&self) -> &Base<K::Object> {
+        &self.base
+    }
+}
+
+impl<K: Kind> Reconcile for Reconciler<K> {
+    type Object = K::Object;
+
+    const SLUG: &'static str = K::SLUG;
+
+    fn base(&self) -> &Base<K::Object> {
+        &self.base
+    }
+
+    fn begin_term(&self) -> impl Future<Output = Result<(), CallError>> + Send {
+        self.restore()
+    }
+
+    fn pass(&self, key: &ObjectKey) -> impl Future<Output = Result<(), PassError>> + Send {
+        self.look(key)
+    }
+
+    fn note(&self, key: &ObjectKey) {
+        self.index(key);
+    }
+
+    fn remembered(&self, uid: &str) -> Option<ObjectKey> {
+        self.claims.key_of(uid)
+    }
+
+    fn woken(&self) -> BTreeSet<ObjectKey> {
+        self.claims.woken()
+    }
+
+    fn after(&self, key: &ObjectKey, failed: bool) -> (BTreeSet<ObjectKey>, Option<Duration>) {
+        self.claims.after(key, failed)
+    }
+
+    fn lacks_optional(&self) -> bool {
+        self.memory.any_lacks()
+    }
 }
 
 impl<K: Kind> fmt::Debug for Reconciler<K> {
@@ -84,16 +130,8 @@ impl<K: Kind> fmt::Debug for Reconciler<K> {
 }
 
 impl<K: Kind> Reconciler<K> {
-    /// The generation of an object, for telling a new one's failures from an old one's.
-    pub fn generation(&self, key: &ObjectKey) -> i64 {
-        self.objects
-            .get(key)
-            .and_then(|entry| entry.meta().generation)
-            .unwrap_or_default()
-    }
-
     /// One pass.
-    pub async fn pass(&self, key: &ObjectKey) -> Result<(), PassError> {
+    async fn look(&self, key: &ObjectKey) -> Result<(), PassError> {
         self.bury(key).await?;
         match self.objects.get(key) {
             Some(entry) if entry.meta().deletion_timestamp.is_none() => {
@@ -127,7 +165,7 @@ impl<K: Kind> Reconciler<K> {
             .annotations()
             .get(names::ANNOTATION_RECONCILE)
             .map(String::as_str);
-        let handled = K::status(object).and_then(KindStatus::last_handled_reconcile);
+        let handled = object.status().and_then(KindStatus::last_handled_reconcile);
         if token.is_some() && token != handled && record.input.is_some() {
             tracing::info!("reconciling now, as asked by annotation");
             record.input = None;
@@ -145,7 +183,7 @@ impl<K: Kind> Reconciler<K> {
             ))
         };
         let restriction = record.input.and_then(|_| self.stake(object, &owner, record));
-        let mut before = K::status(object).cloned();
+        let mut before = object.status().cloned();
         if !record.settled(input(&restriction), &observed)
             || self.references_changed(record)
             || self.can_catch_up(object, record)
@@ -323,7 +361,7 @@ impl<K: Kind> Reconciler<K> {
             None => Conclusion {
                 verdict: found.clone(),
                 conditions: Vec::new(),
-                status: K::status(object).cloned().unwrap_or_default(),
+                status: object.status().cloned().unwrap_or_default(),
                 follow_up: FollowUp::default(),
                 again_at: None,
             },
@@ -379,7 +417,7 @@ impl<K: Kind> Reconciler<K> {
 }
 
 /// Now, in whole seconds: the API keeps no more, and a status must compare equal after it was read back.
-pub(super) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -125,7 +125,7 @@ fn member<T>(meta: &kube::api::ObjectMeta, bids: Vec<super::claims::Bid<T>>) -> 
 impl<K: Kind> Reconciler<K> {
     /// Before the first pass of a term: who holds what, as the API server has it. Another replica may have written
     /// it a moment ago, so no cache will do.
-    pub async fn begin_term(&self) -> Result<(), CallError> {
+    pub(super) async fn restore(&self) -> Result<(), CallError> {
         self.memory.clear();
         let mut listed = Vec::new();
         for scope in &self.scopes {
@@ -207,7 +207,7 @@ impl<K: Kind> Reconciler<K> {
     }
 
     /// The watch told of this object.
-    pub fn note(&self, key: &ObjectKey) {
+    pub(super) fn index(&self, key: &ObjectKey) {
         let entry = self.objects.get(key);
         let mut state = self.claims.lock();
         if entry.is_none() {

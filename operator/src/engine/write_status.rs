@@ -3,36 +3,36 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as MetaCondition;
 use kube::{
-    Api, Resource,
+    Api,
     api::{Patch, PatchParams},
 };
 use reeve_crds::names;
 
 use super::{
     ObjectKey,
+    base::{Base, Custom},
     cache::Guarded,
     calls::CallError,
-    kind::{Kind, KindStatus},
-    reconcile::Reconciler,
+    kind::KindStatus,
 };
 
-impl<K: Kind> Reconciler<K> {
+impl<O: Custom> Base<O> {
     /// Writes the status of the object with this uid, and notes the answer ahead of the watch.
-    pub(super) async fn write_status(
+    pub async fn write_status(
         &self,
         key: &ObjectKey,
         uid: Option<&str>,
-        status: &K::Status,
+        status: &O::Status,
     ) -> Result<(), CallError> {
-        let api = Api::<Guarded<K::Object>>::namespaced(self.client.clone(), &key.namespace);
+        let api = Api::<Guarded<O>>::namespaced(self.client.clone(), &key.namespace);
         let body = serde_json::json!({
-            "apiVersion": K::Object::api_version(&()),
-            "kind": K::Object::kind(&()),
+            "apiVersion": O::api_version(&()),
+            "kind": O::kind(&()),
             "metadata": {"name": key.name, "namespace": key.namespace, "uid": uid},
             "status": status,
         });
         let params = PatchParams::apply(names::FIELD_MANAGER).force();
-        let what = format!("apply the status of {} {key}", K::Object::kind(&()));
+        let what = format!("apply the status of {} {key}", O::kind(&()));
         let answer = self
             .calls
             .run(&what, api.patch_status(&key.name, &params, &Patch::Apply(&body)))
@@ -43,7 +43,7 @@ impl<K: Kind> Reconciler<K> {
                     .0
                     .as_ref()
                     .ok()
-                    .and_then(|object| leftovers(K::status(object)?, status));
+                    .and_then(|object| leftovers(object.status()?, status));
                 self.objects.set(object);
                 match leftovers {
                     Some(conditions) => self.overwrite_conditions(key, uid, &conditions).await,
@@ -56,19 +56,20 @@ impl<K: Kind> Reconciler<K> {
         }
     }
 
-    async fn overwrite_conditions(
+    /// Writes these conditions instead of all that there are, and nothing else of the status.
+    pub async fn overwrite_conditions(
         &self,
         key: &ObjectKey,
         uid: Option<&str>,
         conditions: &[MetaCondition],
     ) -> Result<(), CallError> {
-        let api = Api::<Guarded<K::Object>>::namespaced(self.client.clone(), &key.namespace);
+        let api = Api::<Guarded<O>>::namespaced(self.client.clone(), &key.namespace);
         let body = serde_json::json!({"metadata": {"uid": uid}, "status": {"conditions": conditions}});
         let params = PatchParams {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let what = format!("overwrite the conditions of {} {key}", K::Object::kind(&()));
+        let what = format!("overwrite the conditions of {} {key}", O::kind(&()));
         let patch = Patch::Merge(&body);
         let object = self
             .calls

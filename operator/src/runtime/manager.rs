@@ -28,12 +28,12 @@ use super::{
     workers::{Controlled, Controller},
 };
 use crate::{
-    controllers::site_agent::SiteAgents,
+    controllers::{deployment_rollout::Rollouts, site_agent::SiteAgents},
     engine::{
-        Alarms, Kind, Reconciler,
+        Alarms, Base, Custom, Reconcile, Reconciler,
         cache::{
-            ChildFeed, ChildIndex, Guarded, Interest, ObjectFeed, Objects, Observable, PodFeed, PodIndex,
-            ReferenceFeed, SlimDeployment, SlimJob, SlimLease, SlimPod, SlimReplicaSet,
+            ChildFeed, ChildIndex, Guarded, ObjectFeed, Observable, PodFeed, PodIndex, ReferenceFeed,
+            SlimDeployment, SlimJob, SlimLease, SlimPod, SlimReplicaSet,
         },
         calls::{Calls, Fence, Rest},
         memory::Memory,
@@ -90,7 +90,16 @@ pub async fn run(flags: &Flags, telemetry: &Telemetry, shutdown: CancellationTok
     http::serve(flags.admin_address, http::admin(telemetry.filter.clone()))
         .await
         .context("--admin-address")?;
-    manager.control::<SiteAgents>(flags, &identity);
+    manager.control(Reconciler::<SiteAgents> {
+        base: manager.base(flags, &identity),
+        pods: manager.pods.clone(),
+        claims: Claims::default(),
+        memory: Memory::default(),
+    });
+    manager.control(Rollouts::new(
+        manager.base(flags, &identity),
+        metrics.rollouts.clone(),
+    ));
     manager.watch_children();
     manager.watch_pods();
     manager.watch_references();
@@ -100,39 +109,41 @@ pub async fn run(flags: &Flags, telemetry: &Telemetry, shutdown: CancellationTok
 }
 
 impl Manager {
-    /// Adds a kind: its cache, its queue, its watches.
-    fn control<K: Kind>(&mut self, flags: &Flags, identity: &str) {
-        let objects = Arc::<Objects<K::Object>>::default();
+    /// What a reconciler of objects `O` works with.
+    fn base<O: Custom>(&self, flags: &Flags, identity: &str) -> Base<O> {
         let metrics = self.metrics.clone();
-        let controller = Arc::new(Controller::<K> {
-            reconciler: Reconciler {
-                client: self.client.clone(),
-                calls: Arc::new(Calls::new(
-                    flags.call_timeout,
-                    flags.max_requests_per_second,
-                    self.rest.clone(),
-                    self.fence.clone(),
-                )),
-                settings: flags.settings(),
-                objects: objects.clone(),
-                children: self.children.clone(),
-                pods: self.pods.clone(),
-                claims: Claims::default(),
-                scopes: self.scopes.clone(),
-                interest: Arc::<Interest>::default(),
-                notices: Notices::new(self.client.clone(), identity, move |count| {
-                    metrics.happened(count);
-                }),
-                memory: Memory::default(),
-                alarms: Alarms::default(),
-            },
+        Base {
+            client: self.client.clone(),
+            calls: Arc::new(Calls::new(
+                flags.call_timeout,
+                flags.max_requests_per_second,
+                self.rest.clone(),
+                self.fence.clone(),
+            )),
+            settings: flags.settings(),
+            objects: Arc::default(),
+            children: self.children.clone(),
+            scopes: self.scopes.clone(),
+            interest: Arc::default(),
+            notices: Notices::new(self.client.clone(), identity, move |count| {
+                metrics.happened(count);
+            }),
+            alarms: Alarms::default(),
+        }
+    }
+
+    /// Adds a kind: its cache, its queue, its watches.
+    fn control<R: Reconcile>(&mut self, reconciler: R) {
+        let objects = reconciler.base().objects.clone();
+        let controller = Arc::new(Controller {
+            reconciler,
             queue: Queue::default(),
             metrics: self.metrics.clone(),
         });
         for scope in self.scopes.clone() {
             let mut feed = ObjectFeed::new(objects.clone(), scope.clone());
             let wake = controller.clone();
-            self.watch::<Guarded<K::Object>>(scope.as_deref(), watcher::Config::default(), move |event| {
+            self.watch::<Guarded<R::Object>>(scope.as_deref(), watcher::Config::default(), move |event| {
                 for key in feed.event(event) {
                     wake.note(key);
                 }

@@ -10,9 +10,12 @@ use prometheus_client::{
 };
 
 use super::process::ProcessCollector;
-use crate::engine::{
-    kind::{Count, Counted},
-    queue::Depth,
+use crate::{
+    controllers::deployment_rollout::RolloutMetrics,
+    engine::{
+        kind::{Count, Counted},
+        queue::Depth,
+    },
 };
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -70,6 +73,8 @@ pub struct Metrics {
     objects: Family<Controller, Gauge>,
     failovers: Family<Mode, Counter>,
     put_backs: Family<Mode, Counter>,
+    /// Those of rollouts.
+    pub rollouts: RolloutMetrics,
 }
 
 /// How a pass ended.
@@ -115,6 +120,7 @@ impl Default for Metrics {
             objects: Family::default(),
             failovers: Family::default(),
             put_backs: Family::default(),
+            rollouts: RolloutMetrics::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = registry;
@@ -204,6 +210,7 @@ impl Metrics {
         let help =
             "How often a pod template of a SiteAgent's mode was put back, since no agent of it got to run";
         r.register("reeve_site_agent_rollouts_put_back", help, self.put_backs.clone());
+        self.rollouts.register(r);
         // Known from the start, so that the first one shows as an increase.
         for mode in reeve_site_agent::Mode::ALL {
             for family in [&self.failovers, &self.put_backs] {

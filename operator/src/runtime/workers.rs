@@ -15,9 +15,7 @@ use super::{
     metrics::{Metrics, PassResult},
     telemetry,
 };
-use crate::engine::{
-    Kind, ObjectKey, Reconciler, backoff::Backoff, cache::Interest, memory::digest, queue::Queue,
-};
+use crate::engine::{ObjectKey, Reconcile, backoff::Backoff, cache::Interest, memory::digest, queue::Queue};
 
 /// Limits of passes.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +28,9 @@ pub struct Limits {
 
 /// A kind with its queue.
 #[derive(Debug)]
-pub struct Controller<K: Kind> {
+pub struct Controller<R> {
     /// What a pass does.
-    pub reconciler: Reconciler<K>,
+    pub reconciler: R,
     /// Who wants one.
     pub queue: Queue,
     /// Figures.
@@ -60,11 +58,11 @@ pub trait Controlled: Send + Sync {
     ) -> futures::future::BoxFuture<'static, ()>;
 }
 
-impl<K: Kind> Controlled for Controller<K> {
+impl<R: Reconcile> Controlled for Controller<R> {
     fn wake_owner(&self, uid: &str) {
         let reconciler = &self.reconciler;
-        let key = reconciler.objects.key_of(uid);
-        if let Some(key) = key.or_else(|| reconciler.claims.key_of(uid)) {
+        let key = reconciler.base().objects.key_of(uid);
+        if let Some(key) = key.or_else(|| reconciler.remembered(uid)) {
             self.queue.add(key);
         }
     }
@@ -74,17 +72,17 @@ impl<K: Kind> Controlled for Controller<K> {
     }
 
     fn look_at_all(&self) {
-        for key in self.reconciler.objects.keys() {
+        for key in self.reconciler.base().objects.keys() {
             self.queue.add(key);
         }
     }
 
     fn lacks_optional(&self) -> bool {
-        self.reconciler.memory.any_lacks()
+        self.reconciler.lacks_optional()
     }
 
     fn interest(&self) -> Arc<Interest> {
-        self.reconciler.interest.clone()
+        self.reconciler.base().interest.clone()
     }
 
     fn work(
@@ -109,7 +107,7 @@ enum Failure {
     Panic(String),
 }
 
-impl<K: Kind> Controller<K> {
+impl<R: Reconcile> Controller<R> {
     async fn run(self: Arc<Self>, limits: Limits, revoked: CancellationToken, draining: CancellationToken) {
         if !self.begin_term(&revoked, &draining).await {
             return;
@@ -117,15 +115,19 @@ impl<K: Kind> Controller<K> {
         let limit = limits.concurrent.get() as usize;
         let mut passes = JoinSet::new();
         loop {
-            self.metrics
-                .queue(K::SLUG, self.queue.depth(), limit, self.reconciler.objects.len());
+            self.metrics.queue(
+                R::SLUG,
+                self.queue.depth(),
+                limit,
+                self.reconciler.base().objects.len(),
+            );
             tokio::select! {
                 biased;
                 () = revoked.cancelled() => break,
                 () = draining.cancelled() => break,
                 Some(ended) = passes.join_next() => self.finish(ended),
                 (key, waited) = self.queue.next(), if passes.len() < limit => {
-                    self.metrics.picked(K::SLUG, waited);
+                    self.metrics.picked(R::SLUG, waited);
                     passes.spawn(self.clone().pass(key, limits.pass));
                 }
             }
@@ -139,8 +141,12 @@ impl<K: Kind> Controller<K> {
         }
         passes.shutdown().await;
         self.queue.clear();
-        self.metrics
-            .queue(K::SLUG, self.queue.depth(), limit, self.reconciler.objects.len());
+        self.metrics.queue(
+            R::SLUG,
+            self.queue.depth(),
+            limit,
+            self.reconciler.base().objects.len(),
+        );
     }
 
     /// Another replica may have written since our last term: nothing remembered counts, every object is looked at.
@@ -154,7 +160,7 @@ impl<K: Kind> Controller<K> {
             () = draining.cancelled() => return false,
         } {
             failures += 1;
-            let wait = Backoff::WATCH.after(failures, digest(K::SLUG));
+            let wait = Backoff::WATCH.after(failures, digest(R::SLUG));
             tracing::warn!(%error, ?wait, "the term cannot begin; it will be tried again");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -168,7 +174,7 @@ impl<K: Kind> Controller<K> {
     }
 
     fn wake_all(&self) {
-        for key in self.reconciler.claims.woken() {
+        for key in self.reconciler.woken() {
             self.queue.add(key);
         }
     }
@@ -182,8 +188,8 @@ impl<K: Kind> Controller<K> {
 
     async fn pass(self: Arc<Self>, key: ObjectKey, limit: Duration) -> Ended {
         let started = Instant::now();
-        let generation = self.reconciler.generation(&key);
-        let span = tracing::info_span!("pass", kind = K::SLUG, object = %key, generation, trace_id = Empty);
+        let generation = self.reconciler.base().generation(&key);
+        let span = tracing::info_span!("pass", kind = R::SLUG, object = %key, generation, trace_id = Empty);
         telemetry::name_trace(&span);
         let pass = AssertUnwindSafe(timeout(limit, self.reconciler.pass(&key))).catch_unwind();
         let failure = match pass.instrument(span).await {
@@ -209,8 +215,8 @@ impl<K: Kind> Controller<K> {
             Some(Failure::Panic(_)) => PassResult::Panic,
             Some(_) => PassResult::Error,
         };
-        self.metrics.pass(K::SLUG, result, took);
-        let (woken, again) = self.reconciler.claims.after(&key, failure.is_some());
+        self.metrics.pass(R::SLUG, result, took);
+        let (woken, again) = self.reconciler.after(&key, failure.is_some());
         match failure {
             None => self.queue.succeed(&key),
             Some(failure) => self.retry(&key, &failure),
@@ -219,14 +225,14 @@ impl<K: Kind> Controller<K> {
         for key in woken {
             self.queue.add(key);
         }
-        let alarm = self.reconciler.alarms.take(&key, jiff::Timestamp::now());
+        let alarm = self.reconciler.base().alarms.take(&key, jiff::Timestamp::now());
         if let Some(wait) = again.into_iter().chain(alarm).min() {
             self.queue.add_after(key, wait);
         }
     }
 
     fn retry(&self, key: &ObjectKey, failure: &Failure) {
-        let generation = self.reconciler.generation(key);
+        let generation = self.reconciler.base().generation(key);
         let wait = self
             .queue
             .retry(key.clone(), generation, digest(key), Backoff::OBJECT);

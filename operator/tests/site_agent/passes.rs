@@ -121,6 +121,7 @@ impl Site {
                     reason: "Error".to_owned(),
                     message: message.to_owned(),
                 }),
+                ..JobPodState::default()
             };
             let detail = Detail::JobPod(Box::new(pod));
             let key = ChildKey::new(ChildKind::JobPod, format!("{job}-x"));

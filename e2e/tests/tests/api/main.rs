@@ -15,6 +15,7 @@ mod put_back;
 mod refusals;
 mod restarts;
 mod rights;
+mod rollouts;
 mod standbys;
 mod switches;
 mod targets;
@@ -65,6 +66,22 @@ fn main() -> ExitCode {
         targets {
             named_fields_of_any_objects_are_set_and_put_back,
             a_field_that_somebody_else_has_set_is_left_and_one_that_is_not_there_is_named,
+        }
+        rollouts {
+            a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_alone,
+            each_failure_ends_as_the_table_says,
+            the_leader_killed_in_preflight_changes_nothing,
+            the_leader_killed_while_secrets_are_brought_changes_nothing,
+            the_leader_killed_while_a_snapshot_is_taken_changes_nothing,
+            the_leader_killed_in_staging_changes_nothing,
+            the_leader_killed_during_tests_changes_nothing,
+            the_leader_killed_in_production_changes_nothing,
+            the_leader_killed_in_public_changes_nothing,
+            the_leader_killed_in_verification_changes_nothing,
+            a_lost_result_is_asked_for_and_no_effect_is_repeated,
+            a_second_run_waits_for_the_lock_names_its_holder_or_is_aborted,
+            people_approve_suspend_abort_retry_and_roll_back,
+            a_new_revision_supersedes_the_run_and_a_deletion_lets_the_step_end,
         }
         monitors {
             a_pod_monitor_is_made_once_its_type_is_served_and_until_then_nothing_waits_for_it,

@@ -17,7 +17,6 @@ mod rbac;
 mod restarts;
 mod standbys;
 mod trouble;
-mod typed;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -54,10 +53,6 @@ impl Kind for SiteAgents {
     type Claim = DutyOf;
 
     const SLUG: &'static str = "site-agent";
-
-    fn status(object: &SiteAgent) -> Option<&SiteAgentStatus> {
-        object.status.as_ref()
-    }
 
     fn suspended(object: &SiteAgent) -> bool {
         object.spec.suspend

@@ -16,9 +16,11 @@ use super::{
     pod::SLURM_CONF,
     pod_monitor,
     standbys::Standbys,
-    typed::read,
 };
-use crate::engine::{self, Settings};
+use crate::{
+    controllers::typed::read,
+    engine::{self, Settings},
+};
 
 /// A spec that has passed validation. Made by [`validate`] only.
 #[derive(Debug)]

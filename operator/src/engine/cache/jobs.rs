@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{Resource, api::ObjectMeta};
+use reeve_crds::names;
 use serde::Deserialize;
 
 use super::{
@@ -105,7 +106,20 @@ impl SlimPod {
                 })
             })
         };
-        ends().find(|end| end.exit_code != 0).or_else(|| ends().last())
+        let step = ends().find(|end| end.container == names::STEP_CONTAINER);
+        step.or_else(|| ends().find(|end| end.exit_code != 0))
+            .or_else(|| ends().last())
+    }
+
+    fn failed(&self) -> Option<(String, String)> {
+        let status = &self.status;
+        (status.phase == "Failed" && !status.reason.is_empty())
+            .then(|| (status.reason.clone(), status.message.clone()))
+    }
+
+    fn held(&self) -> bool {
+        let mut finalizers = self.metadata.finalizers.iter().flatten();
+        finalizers.any(|finalizer| finalizer == names::FINALIZER_REPORT)
     }
 }
 
@@ -121,6 +135,8 @@ impl Observable for SlimPod {
             job: self.job().unwrap_or_default().to_owned(),
             waiting: self.waiting(),
             ended: self.ended(),
+            failed: self.failed(),
+            held: self.held(),
         }))
     }
 }

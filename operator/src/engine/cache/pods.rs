@@ -42,7 +42,9 @@ struct PodSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PodStatus {
-    phase: String,
+    pub(super) phase: String,
+    pub(super) reason: String,
+    pub(super) message: String,
     pub(super) conditions: Vec<PodCondition>,
     pub(super) init_container_statuses: Vec<ContainerStatus>,
     pub(super) container_statuses: Vec<ContainerStatus>,

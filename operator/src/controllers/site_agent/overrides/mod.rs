@@ -18,7 +18,8 @@ use reeve_api_types::{FieldPath, Problem, Reason};
 use reeve_crds::{PodOverrides, Slurm, names};
 
 use self::containers::List;
-use super::{pod::VOLUMES, typed::read};
+use super::pod::VOLUMES;
+use crate::controllers::typed::read;
 
 /// The shortest grace period, in seconds: the last 5 s are kept for the agent to end after its signal and for the
 /// supervisor to release the Lease, and a call to Waldur or the backend that is under way takes some.

@@ -11,7 +11,7 @@ use reeve_api_types::{FieldPath, SourceKind};
 use reeve_crds::SiteAgentSpec;
 use reeve_site_agent::Mode;
 
-use super::super::typed::read;
+use crate::controllers::typed::read;
 use crate::engine::{Content, Fetched, Reference};
 
 /// What a volume cannot do without.

@@ -1,0 +1,143 @@
+//! What is kept of runs beside the status: the frozen plan of the one that goes on, and the record of each that has ended.
+//! Both are immutable ConfigMaps that the rollout owns.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use reeve_crds::names;
+use reeve_rollout::{FORM, HistoryEntry, Plan, Run};
+use serde::de::DeserializeOwned;
+
+use super::Rollouts;
+use crate::engine::{Owner, calls::CallError, reconcile::PassError};
+
+/// The component of plans and records.
+const COMPONENT: &str = "run";
+const PLAN: &str = "plan.json";
+const RUN: &str = "run.json";
+const RECORD: &str = "record.json";
+
+/// The name of the object with the plan of a run that goes on.
+fn plan_name(run: &str) -> String {
+    names::fit(&format!("{run}-plan"))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("text and numbers serialise to JSON")
+}
+
+fn read<T: DeserializeOwned>(object: &ConfigMap, key: &str) -> Option<T> {
+    serde_json::from_str(object.data.as_ref()?.get(key)?).ok()
+}
+
+fn plan_of(object: &ConfigMap) -> Option<Plan> {
+    read::<Plan>(object, PLAN).filter(|plan| plan.form == FORM)
+}
+
+impl Rollouts {
+    fn maps(&self, owner: &Owner) -> Api<ConfigMap> {
+        Api::namespaced(self.base.client.clone(), &owner.namespace)
+    }
+
+    async fn get(&self, owner: &Owner, name: &str) -> Result<Option<ConfigMap>, CallError> {
+        let what = format!("get ConfigMap {}/{name}", owner.namespace);
+        let found = self.base.calls.run(&what, self.maps(owner).get_opt(name)).await?;
+        Ok(found.filter(|object| owns(owner, object)))
+    }
+
+    /// Makes an object that never changes; answers the one that is there, should it be ours.
+    async fn keep(&self, owner: &Owner, name: &str, data: &[(&str, String)]) -> Result<ConfigMap, PassError> {
+        let object = ConfigMap {
+            metadata: owner.meta(name, COMPONENT),
+            data: Some(
+                data.iter()
+                    .map(|(key, text)| ((*key).to_owned(), text.clone()))
+                    .collect(),
+            ),
+            immutable: Some(true),
+            ..ConfigMap::default()
+        };
+        let params = PostParams {
+            field_manager: Some(names::FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let what = format!("create ConfigMap {}/{name}", owner.namespace);
+        let made = self
+            .base
+            .calls
+            .run(&what, self.maps(owner).create(&params, &object))
+            .await;
+        match made {
+            Err(error) if error.is_conflict() => match self.get(owner, name).await? {
+                Some(found) => Ok(found),
+                None => Err(PassError::taken("ConfigMap", name)),
+            },
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Freezes the plan of a run: the one that counts is that which was kept first.
+    pub(super) async fn freeze(&self, owner: &Owner, run: &str, plan: &Plan) -> Result<Plan, PassError> {
+        let kept = self.keep(owner, &plan_name(run), &[(PLAN, json(plan))]).await?;
+        Ok(plan_of(&kept).unwrap_or_else(|| plan.clone()))
+    }
+
+    /// The plan of a run that goes on. None: it is not there, or of another form.
+    pub(super) async fn frozen(&self, owner: &Owner, run: &str) -> Result<Option<Plan>, CallError> {
+        let found = self.get(owner, &plan_name(run)).await?;
+        Ok(found.as_ref().and_then(plan_of))
+    }
+
+    /// Whether there is a record of that run.
+    pub(super) async fn is_recorded(&self, owner: &Owner, run: &str) -> Result<bool, CallError> {
+        Ok(self.get(owner, run).await?.is_some())
+    }
+
+    /// The plan and the end of a run that has ended.
+    pub(super) async fn recorded(&self, owner: &Owner, run: &str) -> Result<Option<(Plan, Run)>, CallError> {
+        let found = self.get(owner, run).await?;
+        Ok(found.and_then(|object| Some((plan_of(&object)?, read(&object, RUN)?))))
+    }
+
+    /// Writes the record of a run that has ended.
+    pub(super) async fn set_down(&self, owner: &Owner, plan: &Plan, run: &Run) -> Result<(), PassError> {
+        let entry = HistoryEntry::of(plan, run);
+        let data = [(PLAN, json(plan)), (RUN, json(run)), (RECORD, json(&entry))];
+        self.keep(owner, &run.id, &data).await.map(drop)
+    }
+
+    /// Deletes the plans and records of all runs but these.
+    pub(super) async fn prune(&self, owner: &Owner, runs: &[&str]) -> Result<(), CallError> {
+        let api = self.maps(owner);
+        let labels = [
+            (names::LABEL_MANAGED_BY, names::MANAGED_BY),
+            (names::LABEL_OWNER_UID, &owner.uid),
+            (names::LABEL_COMPONENT, COMPONENT),
+        ];
+        let selector = labels.map(|(name, value)| format!("{name}={value}")).join(",");
+        let params = ListParams::default().labels(&selector);
+        let what = format!("list ConfigMaps of {}/{}", owner.namespace, owner.name);
+        let found = self.base.calls.run(&what, api.list_metadata(&params)).await?;
+        for object in found.items {
+            let name = object.metadata.name.unwrap_or_default();
+            if runs.contains(&name.as_str()) {
+                continue;
+            }
+            let what = format!("delete ConfigMap {}/{name}", owner.namespace);
+            let params = DeleteParams::default();
+            match self.base.calls.run(&what, api.delete(&name, &params)).await {
+                Err(error) if !error.is_gone() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the object is a child of ours: its name alone says nothing.
+fn owns(owner: &Owner, object: &ConfigMap) -> bool {
+    let mut owners = object.metadata.owner_references.iter().flatten();
+    owners.any(|found| found.uid == owner.uid)
+}

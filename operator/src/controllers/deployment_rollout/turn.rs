@@ -1,0 +1,389 @@
+//! One pass over one object: it begins what is asked for, goes on with what has begun, and ends in a status that says
+//! how things are.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use jiff::Timestamp;
+use kube::{Api, ResourceExt, api::ObjectMeta};
+use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
+use reeve_rollout::{Decision, Job, Lock, Observed, Plan, Run, Settle, Start, next, record};
+
+use super::{
+    Known, Rollouts, attempts, conclude, is_deleting,
+    job::StepJobs,
+    locks::Contender,
+    news,
+    observe::{self, Seen},
+    owner_of,
+    wishes::{Wishes, echo, going},
+};
+use crate::engine::{
+    ObjectKey, Owner, Verdict,
+    cache::Entry,
+    calls::CallError,
+    notices::outcome,
+    reconcile::{PassError, now},
+    status::{Circumstances, assemble},
+};
+
+/// Decisions in one pass: far more than follow without a pause from any state. Others have their turn then.
+const MOST: usize = 100;
+
+/// A pass.
+pub(super) struct Turn<'a> {
+    pub key: &'a ObjectKey,
+    pub object: &'a DeploymentRollout,
+    pub owner: Owner,
+    /// The status as it was written last.
+    pub written: Option<DeploymentRolloutStatus>,
+    /// The status as it is to be.
+    pub status: DeploymentRolloutStatus,
+    /// What hinders the pod of the step that runs.
+    pub pod: Option<String>,
+    /// When to look again although nothing may tell of a change.
+    pub again: Option<Timestamp>,
+    /// What was refused, to be told once it is in the status.
+    pub refused: Vec<String>,
+}
+
+impl Turn<'_> {
+    pub(super) fn refuse(&mut self, annotation: &str, why: &str) {
+        self.refused.push(format!("{annotation}: {why}"));
+    }
+}
+
+impl Rollouts {
+    pub(super) async fn turn(
+        &self,
+        key: &ObjectKey,
+        object: &DeploymentRollout,
+        known: &mut Known,
+    ) -> Result<(), PassError> {
+        let mut turn = Turn {
+            key,
+            object,
+            owner: owner_of(object),
+            written: object.status.clone(),
+            status: object.status.clone().unwrap_or_default(),
+            pod: None,
+            again: None,
+            refused: Vec::new(),
+        };
+        let result = self.work(&mut turn, known).await;
+        if let Err(error) = &result
+            && let Some((reason, message)) = error.refusal()
+        {
+            self.write(&mut turn, known, Some(Verdict::Waiting { reason, message }))
+                .await?;
+        }
+        self.base.alarms.set(key, turn.again);
+        result
+    }
+
+    async fn work(&self, turn: &mut Turn<'_>, known: &mut Known) -> Result<(), PassError> {
+        self.check(turn.key, turn.object, known).await?;
+        let mut wishes = Wishes::of(turn.object, &turn.status);
+        echo(&mut turn.status, &wishes.heard);
+        turn.refused.append(&mut wishes.refused);
+        let idle = going(&turn.status).is_none();
+        if idle && !is_deleting(turn.object) && !turn.object.spec.suspend {
+            if let Some(wish) = &wishes.next {
+                self.begin(turn, known, wish).await?;
+            }
+            wishes = Wishes::of(turn.object, &turn.status);
+        }
+        if going(&turn.status).is_some() {
+            self.advance(turn, known, &wishes).await?;
+        }
+        self.write(turn, known, None).await?;
+        self.tidy(turn).await
+    }
+
+    /// Goes on with the run until it has to wait.
+    async fn advance(
+        &self,
+        turn: &mut Turn<'_>,
+        known: &mut Known,
+        wishes: &Wishes,
+    ) -> Result<(), PassError> {
+        let Some(plan) = self.plan(turn, known).await? else {
+            return Ok(());
+        };
+        for _ in 0..MOST {
+            let Some(run) = going(&turn.status).cloned() else {
+                break;
+            };
+            let facts = self.facts(turn, known, wishes, &run).await?;
+            let decision = next(&plan, &run, &facts, now());
+            if decision == Decision::TakeLock
+                && let Some(me) = Contender::with(turn.object, &run)
+                && !self.locks.take(&me)
+            {
+                continue;
+            }
+            let recorded = record(&plan, &run, &decision, now());
+            conclude::take(&mut turn.status, &plan, &recorded, now());
+            match &decision {
+                Decision::Wait(wait) => {
+                    turn.again = wait.until;
+                    return Ok(());
+                }
+                Decision::Ask(ask) => {
+                    turn.again = Some(ask.until);
+                    return Ok(());
+                }
+                Decision::Start(start) => self.start(turn, known, &plan, &recorded, start).await?,
+                Decision::Finish(_) => {
+                    self.set_down(&turn.owner, &plan, &recorded).await?;
+                    self.finish(turn, known).await?;
+                }
+                Decision::Nothing => return Ok(()),
+                _ => {}
+            }
+        }
+        turn.again = Some(now());
+        Ok(())
+    }
+
+    /// The plan of the run that goes on. None: it is lost, and with it the run.
+    async fn plan(&self, turn: &mut Turn<'_>, known: &mut Known) -> Result<Option<Arc<Plan>>, PassError> {
+        let Some(run) = going(&turn.status).cloned() else {
+            return Ok(None);
+        };
+        if let Some((id, plan)) = &known.plan
+            && *id == run.id
+        {
+            return Ok(Some(plan.clone()));
+        }
+        if let Some(plan) = self.frozen(&turn.owner, &run.id).await? {
+            let plan = Arc::new(plan);
+            known.plan = Some((run.id, plan.clone()));
+            return Ok(Some(plan));
+        }
+        conclude::abandon(&mut turn.status, &run, now());
+        self.finish(turn, known).await?;
+        Ok(None)
+    }
+
+    async fn facts(
+        &self,
+        turn: &mut Turn<'_>,
+        known: &Known,
+        wishes: &Wishes,
+        run: &Run,
+    ) -> Result<Observed, PassError> {
+        let children = self.base.children.of(&turn.owner.uid);
+        let job = match observe::seen(run, &children) {
+            Seen::Job(job) => job,
+            Seen::Silent(end) => self.ask(&turn.owner, run, &end).await?,
+        };
+        turn.pod = observe::hindered(run, &children).filter(|_| job == Job::Running);
+        let lock = match Contender::with(turn.object, run) {
+            Some(me) => self.locks.observe(&me, self.contenders()),
+            None => Lock::Ours,
+        };
+        let mut requests = wishes.requests.clone();
+        if requests.approve.is_some() {
+            requests.approved_by = self.author(turn, names::ANNOTATION_APPROVE).await?;
+        }
+        Ok(Observed {
+            lock,
+            job,
+            suspended: turn.object.spec.suspend,
+            deleting: is_deleting(turn.object),
+            // What cannot begin takes nothing's place.
+            superseded_by: wishes.instead_of(turn.object).filter(|_| known.checked.is_some()),
+            requests,
+        })
+    }
+
+    /// Who has written an annotation, as far as the API server knows: the field manager. Asked once for each value.
+    async fn author(&self, turn: &Turn<'_>, annotation: &str) -> Result<Option<String>, CallError> {
+        let run = going(&turn.status);
+        let waits = run.is_some_and(|run| conclude::asked(run).is_some());
+        if !waits {
+            return Ok(None);
+        }
+        let api = Api::<DeploymentRollout>::namespaced(self.base.client.clone(), &turn.key.namespace);
+        let what = format!("get deploymentrollout {}", turn.key);
+        let found = self
+            .base
+            .calls
+            .run(&what, api.get_metadata_opt(&turn.key.name))
+            .await?;
+        Ok(found.and_then(|found| manager_of(&found.metadata, annotation)))
+    }
+
+    async fn start(
+        &self,
+        turn: &mut Turn<'_>,
+        known: &Known,
+        plan: &Plan,
+        run: &Run,
+        start: &Start,
+    ) -> Result<(), PassError> {
+        let work = match plan.work(run, start) {
+            Ok(work) => work,
+            // The status is not that of a run of this plan: somebody has changed it.
+            Err(error) => {
+                let settle = Decision::Settle(Settle {
+                    step: start.step.clone(),
+                    attempt: start.attempt,
+                    answer: Err(error.to_string()),
+                });
+                let recorded = record(plan, run, &settle, now());
+                conclude::take(&mut turn.status, plan, &recorded, now());
+                return Ok(());
+            }
+        };
+        self.write(turn, known, None).await?;
+        self.launch(
+            self.jobs(turn, known),
+            &work,
+            plan.job_deadline(&start.step, start.kind),
+        )
+        .await
+    }
+
+    fn jobs<'a>(&'a self, turn: &'a Turn<'_>, known: &'a Known) -> StepJobs<'a> {
+        StepJobs {
+            owner: &turn.owner,
+            runner: &turn.object.spec.runner,
+            overrides: known
+                .checked
+                .as_ref()
+                .and_then(|checked| checked.overrides.as_ref()),
+            settings: &self.base.settings,
+        }
+    }
+
+    /// The run is over: the status says so, and whoever waits for its lock is woken.
+    async fn finish(&self, turn: &mut Turn<'_>, known: &mut Known) -> Result<(), PassError> {
+        self.write(turn, known, None).await?;
+        known.plan = None;
+        self.locks.free(&turn.owner.uid, self.contenders());
+        let kept: Vec<_> = turn
+            .status
+            .history
+            .iter()
+            .map(|entry| entry.id.as_str())
+            .collect();
+        self.prune(&turn.owner, &kept).await?;
+        // What was asked for meanwhile has its turn.
+        turn.again = Some(now());
+        Ok(())
+    }
+
+    /// Writes the status, if it is another one, and tells what has happened.
+    pub(super) async fn write(
+        &self,
+        turn: &mut Turn<'_>,
+        known: &Known,
+        verdict: Option<Verdict>,
+    ) -> Result<(), CallError> {
+        let suspended = turn.object.spec.suspend;
+        let found = conclude::verdict(&turn.status, &known.problems, suspended, turn.pod.as_deref());
+        let verdict = verdict.unwrap_or(found);
+        let annotations = turn.object.annotations();
+        let at = Circumstances {
+            generation: turn.object.metadata.generation.unwrap_or_default(),
+            handled: annotations.get(names::ANNOTATION_RECONCILE).map(String::as_str),
+            suspended,
+            now: now(),
+        };
+        let conditions = conclude::conditions(known.checked.as_ref(), &known.problems);
+        let conclusion = conclude::conclusion(verdict.clone(), conditions, turn.status.clone());
+        let status = assemble(turn.written.as_ref(), conclusion, at);
+        if turn.written.as_ref() != Some(&status) {
+            self.base
+                .write_status(turn.key, Some(&turn.owner.uid), &status)
+                .await?;
+            self.tell(turn, &status, &verdict).await;
+            turn.written = Some(status);
+        }
+        for note in turn.refused.drain(..) {
+            self.base
+                .notices
+                .tell(turn.object, &[news::refused(note)], &[])
+                .await;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, turn: &Turn<'_>, status: &DeploymentRolloutStatus, verdict: &Verdict) {
+        let before = turn.written.as_ref().and_then(|status| status.run.as_ref());
+        if let Some(run) = &status.run {
+            self.base
+                .notices
+                .tell(turn.object, &news::of(before, run), &[])
+                .await;
+            news::count(&self.metrics, before, run);
+        }
+        if let Some(event) =
+            outcome(turn.written.as_ref(), verdict).filter(|_| !matches!(verdict, Verdict::Ready { .. }))
+        {
+            self.base.notices.publish(turn.object, &event).await;
+        }
+    }
+
+    /// Takes away what is no longer needed.
+    async fn tidy(&self, turn: &Turn<'_>) -> Result<(), PassError> {
+        let observed = self.base.children.of(&turn.owner.uid);
+        let run = turn.status.run.as_ref();
+        let kept = run.map(attempts::kept).unwrap_or_default();
+        let busy: BTreeSet<String> = going(&turn.status)
+            .and_then(|run| run.running().map(|step| (run, step)))
+            .map(|(run, step)| super::job::name(&run.id, &step.id, step.attempt))
+            .into_iter()
+            .collect();
+        self.sweep(&turn.owner, &observed, &busy, &kept).await?;
+        let current = match self.base.objects.get(turn.key) {
+            Some(Entry::Good(object)) => object,
+            _ => return Ok(()),
+        };
+        if going(&turn.status).is_none() && super::begin::is_guarded(&current) {
+            self.guard(&turn.owner, turn.key, false).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The field manager that has set an annotation last.
+fn manager_of(meta: &ObjectMeta, annotation: &str) -> Option<String> {
+    let field = format!("f:{annotation}");
+    let mut entries: Vec<_> = meta
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| {
+            let fields = entry.fields_v1.as_ref();
+            fields.is_some_and(|fields| !fields.0["f:metadata"]["f:annotations"][&field].is_null())
+        })
+        .collect();
+    entries.sort_by_key(|entry| entry.time.as_ref().map(|time| time.0));
+    entries.last()?.manager.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_has_written_an_annotation_last_is_told() {
+        let entry = |manager: &str, time: &str| {
+            json!({"manager": manager, "time": time, "operation": "Update", "apiVersion": "reeve.dev/v1alpha1",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:metadata": {"f:annotations": {format!("f:{}", names::ANNOTATION_APPROVE): {}}}}})
+        };
+        let meta: ObjectMeta = serde_json::from_value(json!({"managedFields": [
+            entry("alice", "2026-01-02T00:00:00Z"), entry("bob", "2026-01-01T00:00:00Z")]}))
+        .expect("metadata");
+        assert_eq!(
+            manager_of(&meta, names::ANNOTATION_APPROVE).as_deref(),
+            Some("alice")
+        );
+        assert_eq!(manager_of(&meta, names::ANNOTATION_ABORT), None);
+    }
+}

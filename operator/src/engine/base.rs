@@ -1,0 +1,127 @@
+//! What the reconcilers of all kinds work with, and what the runtime asks of each of them.
+
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Debug},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use kube::{Client, Resource, core::NamespaceResourceScope, core::object::HasStatus};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Alarms, ObjectKey,
+    cache::{ChildIndex, Interest, Objects},
+    calls::{CallError, Calls},
+    kind::{KindStatus, Settings},
+    notices::Notices,
+    reconcile::PassError,
+};
+
+/// A custom resource of Reeve's.
+pub trait Custom:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasStatus<Status: KindStatus>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<T> Custom for T where
+    T: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + HasStatus<Status: KindStatus>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// What a reconciler of objects `O` works with.
+pub struct Base<O> {
+    /// The client, which does not retry by itself.
+    pub client: Client,
+    /// Limits of requests.
+    pub calls: Arc<Calls>,
+    /// Settings of the operator.
+    pub settings: Settings,
+    /// The objects, as watched.
+    pub objects: Arc<Objects<O>>,
+    /// Their children, as watched.
+    pub children: Arc<ChildIndex>,
+    /// The namespaces that are watched; `None` is all.
+    pub scopes: Vec<Option<String>>,
+    /// What they refer to.
+    pub interest: Arc<Interest>,
+    /// Where outcomes are announced.
+    pub notices: Notices,
+    /// When to look at objects again.
+    pub alarms: Alarms,
+}
+
+impl<O> Debug for Base<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Base")
+    }
+}
+
+impl<O: Resource> Base<O> {
+    /// The generation of an object, for telling a new one's failures from an old one's.
+    pub fn generation(&self, key: &ObjectKey) -> i64 {
+        self.objects
+            .get(key)
+            .and_then(|entry| entry.meta().generation)
+            .unwrap_or_default()
+    }
+}
+
+/// A reconciler, as the workers see it.
+pub trait Reconcile: Debug + Send + Sync + 'static {
+    /// The objects.
+    type Object: Custom;
+
+    /// The kind's name in metrics and labels: `site-agent`.
+    const SLUG: &'static str;
+
+    /// What it works with.
+    fn base(&self) -> &Base<Self::Object>;
+
+    /// Before the first pass of a term: nothing remembered counts, for another replica may have written since.
+    fn begin_term(&self) -> impl Future<Output = Result<(), CallError>> + Send;
+
+    /// One pass.
+    fn pass(&self, key: &ObjectKey) -> impl Future<Output = Result<(), PassError>> + Send;
+
+    /// The watch told of this object.
+    fn note(&self, _key: &ObjectKey) {}
+
+    /// The key of the deleted object with this uid, while it still matters.
+    fn remembered(&self, _uid: &str) -> Option<ObjectKey> {
+        None
+    }
+
+    /// The objects to be woken by what the watches told.
+    fn woken(&self) -> BTreeSet<ObjectKey> {
+        BTreeSet::new()
+    }
+
+    /// A pass ended. Answers whom to wake now, and whether to look at this object again after a while.
+    fn after(&self, _key: &ObjectKey, _failed: bool) -> (BTreeSet<ObjectKey>, Option<Duration>) {
+        (self.woken(), None)
+    }
+
+    /// Whether an object lacks a child of an optional type.
+    fn lacks_optional(&self) -> bool {
+        false
+    }
+}
