@@ -3,7 +3,7 @@
 
 use reeve_rollout::{
     RollbackPoint, StepResult,
-    step::{Action, Instruction, Report, TargetKind, TestSummary},
+    step::{Action, Instruction, Report, SnapshotList, TargetKind, TestSummary},
 };
 
 use crate::redact::Redactor;
@@ -25,6 +25,8 @@ pub struct Answer {
     pub task: Option<String>,
     /// What the tests counted.
     pub tests: Option<TestSummary>,
+    /// The snapshots that there are.
+    pub snapshots: Option<SnapshotList>,
 }
 
 impl Answer {
@@ -117,6 +119,7 @@ pub fn report(instruction: &Instruction, pod: &str, outcome: Outcome, redactor: 
         previous: learned.previous,
         task: learned.task,
         tests: learned.tests,
+        snapshots: learned.snapshots,
         ..Report::to(instruction, pod, result)
     }
 }
@@ -125,8 +128,15 @@ pub fn report(instruction: &Instruction, pod: &str, outcome: Outcome, redactor: 
 fn changes(instruction: &Instruction) -> bool {
     let target = instruction.target.as_ref().map(|target| &target.kind);
     match instruction.action {
-        Action::Preflight(_) => matches!(target, Some(TargetKind::Compose(_))),
-        Action::PreflightSnapshot(_) | Action::Record(_) | Action::Check(_) => false,
+        Action::Preflight(ref preflight) => {
+            matches!(target, Some(TargetKind::Compose(_))) && !preflight.look_only
+        }
+        Action::PreflightSnapshot(_)
+        | Action::Record(_)
+        | Action::Check(_)
+        | Action::CompareSecrets(_)
+        | Action::ListSnapshots(_)
+        | Action::Notify(_) => false,
         Action::SyncSecrets(_)
         | Action::TakeSnapshot(_)
         | Action::Deploy(_)

@@ -14,13 +14,33 @@ use crate::{
 
 /// Runs it here.
 pub async fn here(command: &RunCommand, limit: Duration, redactor: &Redactor) -> Outcome {
-    let [program, arguments @ ..] = &command.run[..] else {
-        return Err(Problem::errored("BadInstruction", "a command needs a program"));
-    };
     if let Some(junit) = &command.junit {
         // A report of an earlier attempt must not be taken for this one's. There usually is none.
         let _ = fs::remove_file(junit);
     }
+    let ended = run(command, limit, redactor).await?;
+    let report = command.junit.as_ref().and_then(|path| fs::read(path).ok());
+    verdict(command, ended.code, &ended.tail, report.as_deref())
+}
+
+/// Runs it here for what it prints to standard output.
+pub async fn printed(command: &RunCommand, limit: Duration, redactor: &Redactor) -> Outcome<String> {
+    let ended = run(command, limit, redactor).await?;
+    verdict(command, ended.code, &ended.tail, None).map(|_| ended.stdout)
+}
+
+/// A command that has ended.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    /// The last lines of all that it printed, without secrets.
+    tail: String,
+}
+
+async fn run(command: &RunCommand, limit: Duration, redactor: &Redactor) -> Outcome<Ended> {
+    let [program, arguments @ ..] = &command.run[..] else {
+        return Err(Problem::errored("BadInstruction", "a command needs a program"));
+    };
     let running = Command::new(program)
         .args(arguments)
         .envs(&command.environment)
@@ -38,18 +58,22 @@ pub async fn here(command: &RunCommand, limit: Duration, redactor: &Redactor) ->
             return Err(Problem::failed("TimedOut", message).touched());
         }
     };
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    for text in &text {
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    for text in [&stdout, &stderr] {
         redactor.log(program, text);
     }
-    let report = command.junit.as_ref().and_then(|path| fs::read(path).ok());
-    let last: Vec<_> = text
-        .iter()
-        .flat_map(|text| text.lines())
+    let last: Vec<_> = stdout
+        .lines()
+        .chain(stderr.lines())
         .filter(|line| !line.trim().is_empty())
         .collect();
     let tail = redactor.redact(&last[last.len().saturating_sub(3)..].join("; "));
-    verdict(command, output.status.code(), &tail, report.as_deref())
+    Ok(Ended {
+        code: output.status.code(),
+        tail,
+        stdout,
+    })
 }
 
 /// What exit code and report amount to.

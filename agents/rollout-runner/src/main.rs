@@ -130,6 +130,7 @@ fn too_long(report: &Report, error: &str) -> String {
         previous: None,
         task: None,
         tests: None,
+        snapshots: None,
         ..report.clone()
     };
     short.to_message().unwrap_or_default()

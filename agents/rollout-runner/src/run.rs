@@ -75,6 +75,7 @@ impl<'a> Attempt<'a> {
         match action {
             Action::Preflight(preflight) => host.preflight(preflight).await,
             Action::SyncSecrets(sync) => host.sync_secrets(sync).await,
+            Action::CompareSecrets(sync) => host.compare_secrets(sync).await,
             Action::Record(record) => {
                 self.snapshot_exists(record).await?;
                 host.record(target).await
@@ -94,9 +95,10 @@ impl<'a> Attempt<'a> {
                 Ok(Answer::saying("the host's lock is given back"))
             }
             Action::Observe(observe) => self.observe_host(observe, host).await,
-            Action::PreflightSnapshot(_) | Action::TakeSnapshot(_) => {
-                Err(unfit("take a snapshot so", "a host"))
-            }
+            Action::PreflightSnapshot(_)
+            | Action::TakeSnapshot(_)
+            | Action::ListSnapshots(_)
+            | Action::Notify(_) => Err(unfit("do this on", "a host")),
         }
     }
 
@@ -132,10 +134,12 @@ impl<'a> Attempt<'a> {
             },
             Action::Run(command) => self.command(command, None).await,
             Action::Release => Ok(Answer::saying("nothing is held")),
-            Action::SyncSecrets(_) => Err(unfit("bring files to", "Kubernetes objects")),
-            Action::PreflightSnapshot(_) | Action::TakeSnapshot(_) => {
-                Err(unfit("take a snapshot so", "Kubernetes objects"))
-            }
+            Action::SyncSecrets(_)
+            | Action::CompareSecrets(_)
+            | Action::PreflightSnapshot(_)
+            | Action::TakeSnapshot(_)
+            | Action::ListSnapshots(_)
+            | Action::Notify(_) => Err(unfit("do this on", "Kubernetes objects")),
         }
     }
 

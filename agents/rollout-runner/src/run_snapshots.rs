@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reeve_rollout::{
     PointKind,
-    step::{Action, ComposeHost, PutBack, SnapshotSource, TakeSnapshot, TargetAccess, TargetKind},
+    step::{
+        Action, ComposeHost, ListSnapshots, PutBack, SnapshotSource, TakeSnapshot, TargetAccess, TargetKind,
+    },
 };
 
 use crate::{
@@ -23,6 +25,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) enum Work<'a> {
     Preflight(&'a SnapshotSource),
     Take(&'a TakeSnapshot),
+    List(&'a ListSnapshots),
     RollBack(&'a PutBack),
     ObserveTaking(&'a TakeSnapshot),
     ObserveRollBack(&'a PutBack),
@@ -35,6 +38,7 @@ impl<'a> Attempt<'a> {
         match action {
             Action::PreflightSnapshot(source) => Some(Work::Preflight(source)),
             Action::TakeSnapshot(take) => Some(Work::Take(take)),
+            Action::ListSnapshots(list) => Some(Work::List(list)),
             Action::PutBack(back) if to_snapshot(back) => Some(Work::RollBack(back)),
             Action::Observe(observe) => match &observe.action {
                 Action::TakeSnapshot(take) => Some(Work::ObserveTaking(take)),
@@ -55,6 +59,10 @@ impl<'a> Attempt<'a> {
             }
             Work::Take(take) => {
                 self.with(&take.source, async |snapshots| snapshots.take(take, name).await)
+                    .await
+            }
+            Work::List(list) => {
+                self.with(&list.source, async |snapshots| snapshots.list(&list.prefix).await)
                     .await
             }
             Work::ObserveTaking(take) => {

@@ -1,11 +1,13 @@
 //! Snapshots of the machine that a target runs on, whoever takes them: Proxmox VE, or commands of the user's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reeve_rollout::{
     PointKind, RollbackPoint,
-    step::{CommandPlace, RunCommand, SnapshotSource, TakeSnapshot},
+    step::{
+        CommandPlace, ListedKind, ListedSnapshot, RunCommand, SnapshotList, SnapshotSource, TakeSnapshot,
+    },
 };
 
 use crate::{
@@ -31,6 +33,7 @@ pub struct Commands<'a> {
     create: &'a RunCommand,
     exists: &'a RunCommand,
     roll_back: &'a RunCommand,
+    list: Option<&'a RunCommand>,
     host: Option<&'a Host<'a>>,
     deadline: Instant,
     redactor: &'a Redactor,
@@ -50,11 +53,13 @@ impl<'a> Snapshots<'a> {
                 create,
                 exists,
                 roll_back,
+                list,
                 ..
             } => Self::Commands(Commands {
                 create,
                 exists,
                 roll_back,
+                list: list.as_ref(),
                 host,
                 deadline,
                 redactor,
@@ -82,6 +87,19 @@ impl<'a> Snapshots<'a> {
                 Ok(taken(&take.snapshot, target, Timestamp::now(), None))
             }
         }
+    }
+
+    /// Those that there are. The names of this rollout's own begin with `prefix`.
+    pub async fn list(&self, prefix: &str) -> Outcome {
+        let all = match self {
+            Self::Proxmox(guest) => guest.listed(prefix).await?,
+            Self::Commands(commands) => commands.listed(prefix).await?,
+        };
+        Ok(Answer {
+            message: format!("there are {} snapshots", all.len()),
+            snapshots: Some(SnapshotList::of(all)),
+            ..Answer::default()
+        })
     }
 
     /// Whether the snapshot is there.
@@ -136,6 +154,25 @@ impl<'a> Snapshots<'a> {
 }
 
 impl Commands<'_> {
+    /// Those that its own command prints: a name on each line, and the time behind it where there is one.
+    async fn listed(&self, prefix: &str) -> Outcome<Vec<ListedSnapshot>> {
+        let Some(list) = self.list else {
+            return Err(Problem::failed(
+                "NoListCommand",
+                "there is no command that lists the snapshots: set commands.list of spec.snapshots",
+            ));
+        };
+        let printed = match (list.place, self.host) {
+            (CommandPlace::Host, Some(host)) => host.printed(list).await?,
+            _ => command::printed(list, self.left(), self.redactor).await?,
+        };
+        Ok(printed.lines().filter_map(|line| listed(line, prefix)).collect())
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     async fn run(&self, command: &RunCommand) -> Outcome {
         match (command.place, self.host) {
             (CommandPlace::Host, Some(host)) => host.run(command).await,
@@ -143,12 +180,25 @@ impl Commands<'_> {
                 "BadInstruction",
                 "there is no host to run it on",
             )),
-            (CommandPlace::Here, _) => {
-                let left = self.deadline.saturating_duration_since(Instant::now());
-                command::here(command, left, self.redactor).await
-            }
+            (CommandPlace::Here, _) => command::here(command, self.left(), self.redactor).await,
         }
     }
+}
+
+/// A line of a list: `NAME` or `NAME TIME`.
+fn listed(line: &str, prefix: &str) -> Option<ListedSnapshot> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    Some(ListedSnapshot {
+        name: name.to_owned(),
+        taken_at: words.next().and_then(|time| time.parse().ok()),
+        kind: if name.starts_with(prefix) {
+            ListedKind::Rollout
+        } else {
+            ListedKind::Other
+        },
+        memory: false,
+    })
 }
 
 /// The answer of a snapshot that is there.

@@ -9,7 +9,7 @@ use std::{
 use fake_proxmox::{FakeProxmox, Snapshot, Storage, TOKEN, World};
 use reeve_rollout::{
     PointKind, StepResult, spec,
-    step::{CheckedUrl, ProxmoxGuest, SnapshotSource, TakeSnapshot},
+    step::{CheckedUrl, ListedKind, ProxmoxGuest, SnapshotSource, TakeSnapshot},
 };
 use reeve_rollout_runner::{
     answer::{Outcome, Problem},
@@ -282,4 +282,44 @@ async fn a_snapshot_that_is_not_there_is_named() {
         "SnapshotMissing"
     );
     assert!(lab.proxmox.world().changes.is_empty());
+}
+
+#[tokio::test]
+async fn snapshots_are_listed_newest_first_with_whose_they_are() {
+    let lab = Lab::new("list", |world| {
+        let guest = world.guests.get_mut(&100).expect("it is there");
+        guest.snapshots = [
+            ("by-hand", 1_700_000_001, true),
+            ("reeve-rtx-1", 1_700_000_002, false),
+        ]
+        .map(|(name, time, memory)| Snapshot {
+            name: name.into(),
+            time,
+            memory,
+        })
+        .into();
+    })
+    .await;
+    let source = lab.source(100);
+    let redactor = Redactor::default();
+    let snapshots = Snapshots::of(&source, None, Instant::now() + lab.limit, &redactor).expect("a source");
+    let answer = snapshots.list("reeve-rtx-").await.expect("a list");
+    let list = answer.snapshots.expect("a list");
+    let shown: Vec<_> = list
+        .newest
+        .iter()
+        .map(|snapshot| (snapshot.name.as_str(), snapshot.kind, snapshot.memory))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("reeve-rtx-1", ListedKind::Rollout, false),
+            ("by-hand", ListedKind::Other, true)
+        ]
+    );
+    assert_eq!(
+        list.newest[0].taken_at.map(|time| time.as_second()),
+        Some(1_700_000_002)
+    );
+    assert_eq!(lab.proxmox.world().changes, Vec::<String>::new());
 }

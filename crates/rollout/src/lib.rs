@@ -10,13 +10,15 @@
 //!    [`Decision::TakeLock`] alone is done first.
 //! 4. Act: for [`Decision::Start`], [`Plan::work`] says what the Job is made of, and a Job of that name that is there is
 //!    adopted; for [`Decision::Settle`] and [`Decision::Kill`] the Job is deleted; for [`Decision::Finish`] the lock is
-//!    freed, the record written ([`HistoryEntry::of`]) and people are told. Then again, until there is a pause.
+//!    freed, the record written ([`HistoryEntry::of`]) and people are told ([`Plan::telling`]), as they are for
+//!    [`Decision::Ask`]. Then again, until there is a pause.
 //!
 //! Whoever dies between two of these is followed by one that decides the same.
 
 mod decision;
 mod history;
 mod next;
+mod notify;
 mod plan;
 mod point;
 pub mod policy;
@@ -36,7 +38,8 @@ mod words;
 pub use decision::{Answer, Ask, Decision, Job, Lock, Observed, Question, Settle, Start, Wait};
 pub use history::{Detail, HistoryEntry, RunResult, spelled};
 pub use next::next;
-pub use plan::{FORM, JUDGEMENT, Limits, NoWork, Plan, Row, Step, Task};
+pub use notify::About;
+pub use plan::{FORM, JUDGEMENT, Limits, Look, NoWork, Plan, Row, Step, Task};
 pub use point::{PreviousValue, RollbackPoint};
 pub use record::record;
 pub use references::references;

@@ -134,6 +134,7 @@ impl Found {
     fn notifications(&mut self, rollout: &Rollout, root: &FieldPath) {
         for (index, receiver) in rollout.notifications.iter().enumerate() {
             let path = root.field("notifications").index(index);
+            self.bundle(path.field("caRef"), receiver.ca_ref.as_ref());
             if let Some(telegram) = &receiver.telegram {
                 let path = path.field("telegram").field("tokenRef");
                 self.secret(path, &telegram.token_ref, Content::Text);

@@ -71,6 +71,9 @@ fn snapshots(world: &mut World, call: &Call<'_>, guest: &Guest, vmid: u32, rest:
             let mut all: Vec<Value> = Vec::new();
             for snapshot in &guest.snapshots {
                 let mut shown = json!({"name": snapshot.name, "snaptime": snapshot.time, "description": ""});
+                if guest.kind == Kind::Qemu {
+                    shown["vmstate"] = json!(i32::from(snapshot.memory));
+                }
                 if let Some(parent) = parent.replace(&snapshot.name) {
                     shown["parent"] = json!(parent);
                 }

@@ -33,13 +33,18 @@ impl Host<'_> {
 
     /// Runs it as a check, which changes nothing: beside the fence, and its output is not kept.
     pub async fn check(&self, command: &RunCommand) -> Outcome<()> {
+        self.printed(command).await.map(drop)
+    }
+
+    /// Runs it beside the fence, since it changes nothing, for what it prints to standard output.
+    pub async fn printed(&self, command: &RunCommand) -> Outcome<String> {
         let body = Script::of(&["cd \"$reeve_directory\" || exit 90\n\"$@\" </dev/null\n"]);
         let script = environment(body, command)
             .set("reeve_directory", self.directory())
             .arguments(command.run.iter().map(String::as_str));
         let output = self.look(&script).await?;
         if output.ok() {
-            return Ok(());
+            return Ok(output.stdout);
         }
         let code = output
             .code

@@ -3,9 +3,13 @@
 use reeve_rollout::StepResult;
 
 use super::{Host, Script};
-use crate::answer::{Outcome, Problem};
+use crate::{
+    answer::{Outcome, Problem},
+    ssh::Output,
+};
 
 const LOCK: &str = include_str!("scripts/lock.sh");
+const HOLDER: &str = include_str!("scripts/holder.sh");
 const RELEASE: &str = include_str!("scripts/release.sh");
 const SECRETS: &str = include_str!("scripts/secrets.sh");
 
@@ -25,8 +29,24 @@ impl Host<'_> {
         if output.ok() {
             return Ok(());
         }
+        self.free(&output)?;
+        Err(self.failure(&output))
+    }
+
+    /// Looks whether somebody has the lock, and leaves it.
+    pub(super) async fn look_at_lock(&self) -> Outcome<()> {
+        let output = self.look(&self.script(&[HOLDER])).await?;
+        if output.ok() {
+            self.free(&output)
+        } else {
+            Err(self.failure(&output))
+        }
+    }
+
+    /// Refuses where a script has found the lock in other hands.
+    fn free(&self, output: &Output) -> Outcome<()> {
         let Some(held) = output.value("held") else {
-            return Err(self.failure(&output));
+            return Ok(());
         };
         let mut words = held.split(' ');
         let (run, since) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

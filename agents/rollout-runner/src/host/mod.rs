@@ -13,7 +13,7 @@ mod secrets;
 
 use std::time::{Duration, Instant};
 
-use reeve_rollout::step::{ComposeHost, HostAccess, Instruction};
+use reeve_rollout::step::{Action, ComposeHost, HostAccess, Instruction};
 
 use crate::{
     answer::{Outcome, Problem},
@@ -83,6 +83,14 @@ impl<'a> Host<'a> {
         left.max(Duration::from_secs(1))
     }
 
+    /// Whether the instruction is of no run, and nobody will ask what became of it.
+    fn only_looks(&self) -> bool {
+        match &self.instruction.action {
+            Action::Preflight(preflight) => preflight.look_only,
+            action => matches!(action, Action::CompareSecrets(_) | Action::ListSnapshots(_)),
+        }
+    }
+
     /// A script that knows the deployment: its folder, its Compose files, its remote.
     fn script(&self, texts: &[&str]) -> Script {
         let compose = &self.target.compose;
@@ -112,6 +120,7 @@ impl<'a> Host<'a> {
             .set("patience", &seconds)
             .set("limit", &seconds)
             .set("noted", if noted { "yes" } else { "" })
+            .set("fleeting", if self.only_looks() { "yes" } else { "" })
             .set("body", &body.text())
             .arguments([]);
         let output = self

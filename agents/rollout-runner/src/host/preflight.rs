@@ -16,7 +16,7 @@ const COMPOSE: &str = include_str!("scripts/compose.sh");
 const GIB: u64 = 1 << 30;
 
 impl Host<'_> {
-    /// Looks at the host, takes its lock, resolves the revision.
+    /// Looks at the host, takes its lock unless it only looks, resolves the revision.
     pub async fn preflight(&self, wanted: &Preflight) -> Outcome {
         let before = seconds();
         let found = self
@@ -28,9 +28,14 @@ impl Host<'_> {
             let message = format!("host {}: {}", self.name(), sentences.join("; "));
             return Err(Problem::failed(reason, message));
         }
-        self.take_lock().await?;
-        // From here on a failure leaves the lock held.
-        let resolved = self.resolve(wanted).await.map_err(Problem::touched)?;
+        let resolved = if wanted.look_only {
+            self.look_at_lock().await?;
+            self.resolve(wanted).await?
+        } else {
+            self.take_lock().await?;
+            // From here on a failure leaves the lock held.
+            self.resolve(wanted).await.map_err(Problem::touched)?
+        };
         let commit = resolved.value("commit").unwrap_or_default().to_owned();
         Ok(Answer {
             message: format!(
@@ -180,6 +185,7 @@ mod tests {
             commit: None,
             min_free_disk: 10 * GIB,
             max_clock_skew: 30,
+            look_only: false,
         };
         missing(&output, &wanted, 1000, 1002, "/srv/app")
     }

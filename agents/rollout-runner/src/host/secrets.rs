@@ -27,8 +27,44 @@ struct Wanted<'a> {
 }
 
 impl Host<'_> {
+    /// Compares files with what they should be.
+    pub async fn compare_secrets(&self, sync: &SyncSecrets) -> Outcome {
+        let wanted = self.wanted(sync)?;
+        let drift = self.drift(&wanted).await?;
+        if drift.is_empty() {
+            return Ok(self.as_they_should_be(&wanted));
+        }
+        Err(Problem::failed(
+            "SecretsDiffer",
+            format!(
+                "host {}: {} of {} files are not as their Secrets say: {}; the next run puts them right",
+                self.name(),
+                drift.len(),
+                wanted.len(),
+                named(&drift)
+            ),
+        ))
+    }
+
     /// Puts the files that differ beside the live ones.
     pub async fn sync_secrets(&self, sync: &SyncSecrets) -> Outcome {
+        let wanted = self.wanted(sync)?;
+        let drift = self.drift(&wanted).await?;
+        if drift.is_empty() {
+            return Ok(self.as_they_should_be(&wanted));
+        }
+        self.stage(&drift.iter().map(|(wanted, _)| *wanted).collect::<Vec<_>>())
+            .await?;
+        Ok(Answer::saying(format!(
+            "host {}: {} of {} files differ and become live with the deployment: {}",
+            self.name(),
+            drift.len(),
+            wanted.len(),
+            named(&drift)
+        )))
+    }
+
+    fn wanted<'a>(&self, sync: &'a SyncSecrets) -> Outcome<Vec<Wanted<'a>>> {
         let wanted = sync.files.iter().map(|source| {
             let content = fs::read(&source.content_file).map_err(|error| {
                 let message = format!("mounted file {} cannot be read: {error}", source.content_file);
@@ -42,31 +78,22 @@ impl Host<'_> {
                 checksum,
             })
         });
-        let wanted = wanted.collect::<Outcome<Vec<_>>>()?;
+        wanted.collect()
+    }
+
+    async fn drift<'a, 'b>(&self, wanted: &'b [Wanted<'a>]) -> Outcome<Vec<(&'b Wanted<'a>, &'static str)>> {
         let paths = wanted.iter().map(|wanted| wanted.file.path.as_str());
         let found = self.look(&Script::of(&[COMPARE]).arguments(paths)).await?;
-        let drift: Vec<_> = drift(&wanted, &found);
-        if drift.is_empty() {
-            return Ok(Answer::saying(format!(
-                "host {}: {} of {} files are as they should be",
-                self.name(),
-                wanted.len(),
-                wanted.len()
-            )));
-        }
-        self.stage(&drift.iter().map(|(wanted, _)| *wanted).collect::<Vec<_>>())
-            .await?;
-        let names: Vec<_> = drift
-            .iter()
-            .map(|(wanted, why)| format!("{} ({why})", wanted.file.path))
-            .collect();
-        Ok(Answer::saying(format!(
-            "host {}: {} of {} files differ and become live with the deployment: {}",
+        Ok(drift(wanted, &found))
+    }
+
+    fn as_they_should_be(&self, wanted: &[Wanted<'_>]) -> Answer {
+        Answer::saying(format!(
+            "host {}: {} of {} files are as they should be",
             self.name(),
-            drift.len(),
             wanted.len(),
-            names.join(", ")
-        )))
+            wanted.len()
+        ))
     }
 
     async fn stage(&self, wanted: &[&Wanted<'_>]) -> Outcome<()> {
@@ -141,6 +168,14 @@ impl Host<'_> {
         }
         Ok(())
     }
+}
+
+/// Files with what is wrong with each: `/srv/.env (content)`.
+fn named(drift: &[(&Wanted<'_>, &str)]) -> String {
+    let names = drift
+        .iter()
+        .map(|(wanted, why)| format!("{} ({why})", wanted.file.path));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// The files that are not as they should be, and why.

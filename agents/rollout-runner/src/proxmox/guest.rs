@@ -3,10 +3,14 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use reeve_rollout::{spec, step::ProxmoxGuest};
+use reeve_rollout::{
+    spec,
+    step::{ListedKind, ListedSnapshot, ProxmoxGuest},
+};
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::api::Api;
+use super::{api::Api, preflight::truthy};
 use crate::{
     answer::{Outcome, Problem},
     redact::Redactor,
@@ -29,6 +33,25 @@ pub(super) struct Listed {
     /// `prepare` or `delete` while it is being made or removed.
     #[serde(default)]
     pub(super) snapstate: Option<String>,
+    /// 1 where the memory of a virtual machine is part of it.
+    #[serde(default)]
+    pub(super) vmstate: Value,
+}
+
+impl Listed {
+    fn shown(self, prefix: &str) -> ListedSnapshot {
+        let kind = match self.snapstate {
+            Some(_) => ListedKind::Unfinished,
+            None if self.name.starts_with(prefix) => ListedKind::Rollout,
+            None => ListedKind::Other,
+        };
+        ListedSnapshot {
+            taken_at: Some(time(self.snaptime)),
+            memory: truthy(&self.vmstate),
+            kind,
+            name: self.name,
+        }
+    }
 }
 
 /// A task in a list.
@@ -93,6 +116,12 @@ impl<'a> Guest<'a> {
         all.retain(|snapshot| snapshot.snaptime.is_some());
         all.sort_by_key(|snapshot| snapshot.snaptime);
         Ok(all)
+    }
+
+    /// The same for people. The names of a rollout's own begin with `prefix`.
+    pub(crate) async fn listed(&self, prefix: &str) -> Outcome<Vec<ListedSnapshot>> {
+        let all = self.list().await?;
+        Ok(all.into_iter().map(|snapshot| snapshot.shown(prefix)).collect())
     }
 
     /// The snapshot, whole.

@@ -130,7 +130,8 @@ fn allows(granted: &BTreeMap<String, Value>, right: &str) -> bool {
     granted.contains_key(right) || right == "VM.Snapshot.Rollback" && granted.contains_key("VM.Snapshot")
 }
 
-fn truthy(value: &Value) -> bool {
+/// Whether a value is what the API has for yes.
+pub(super) fn truthy(value: &Value) -> bool {
     matches!(value, Value::Bool(true)) || value.as_u64() == Some(1) || value.as_str() == Some("1")
 }
 

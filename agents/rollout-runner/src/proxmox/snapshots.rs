@@ -181,6 +181,7 @@ mod tests {
             name: name.into(),
             snaptime: Some(at),
             snapstate: None,
+            vmstate: serde_json::Value::Null,
         })
         .into();
         assert_eq!(superfluous(&all, &take), ["rtx-1", "rtx-2"]);

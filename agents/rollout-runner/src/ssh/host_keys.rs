@@ -52,7 +52,7 @@ impl Trust {
                     line: number + 1,
                     source,
                 })?;
-                if names.iter().any(|name| names_host(entry.host_patterns(), name)) {
+                if names_host(entry.host_patterns(), &names) {
                     entries.push(entry);
                 }
             }
@@ -127,14 +127,20 @@ fn names(host: &str, port: u16) -> Vec<String> {
     }
 }
 
-fn names_host(patterns: &HostPatterns, name: &str) -> bool {
+/// Whether a line is of the host that has these names. One that it excludes by any of them is not.
+fn names_host(patterns: &HostPatterns, names: &[String]) -> bool {
     match patterns {
         HostPatterns::HashedName { salt, hash } => {
             let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
-            hmac::verify(&key, name.as_bytes(), hash).is_ok()
+            let mut names = names.iter();
+            names.any(|name| hmac::verify(&key, name.as_bytes(), hash).is_ok())
         }
         HostPatterns::Patterns(patterns) => {
-            let matches = |pattern: &str| matches(pattern.to_lowercase().as_bytes(), name.as_bytes());
+            let matches = |pattern: &str| {
+                let pattern = pattern.to_lowercase();
+                let mut names = names.iter();
+                names.any(|name| matches(pattern.as_bytes(), name.as_bytes()))
+            };
             let refused = patterns
                 .iter()
                 .filter_map(|pattern| pattern.strip_prefix('!'))

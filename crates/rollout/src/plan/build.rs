@@ -14,7 +14,7 @@ use crate::{
 /// Seconds for steps that look or note, and take no time of their own.
 const SHORT: u64 = 120;
 /// What is tried again when it could not be told: the rest of a retry's defaults.
-const RETRY: Limits = Limits {
+pub(super) const RETRY: Limits = Limits {
     attempts: 1,
     errors: 3,
     backoff: 10_000,

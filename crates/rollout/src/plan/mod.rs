@@ -3,12 +3,15 @@
 
 mod access;
 mod build;
+mod checks;
+mod look;
 mod mermaid;
 mod text;
 mod work;
 
 use serde::{Deserialize, Serialize};
 
+pub use look::Look;
 pub use work::NoWork;
 
 use crate::{

@@ -1,7 +1,7 @@
 //! From a step of the plan to what its runner is told: the instruction, the files that it names, the account and the
 //! image that it runs with.
 
-use reeve_api_types::{BundleReference, Duration, Source};
+use reeve_api_types::{BundleReference, Source};
 use sha2::{Digest, Sha256};
 
 use super::{Plan, Step, Task};
@@ -9,12 +9,12 @@ use crate::{
     decision::Start,
     plan::access::Access,
     point::RollbackPoint,
-    spec::{Command, HealthCheck, SecretFile, Snapshot, Target},
+    spec::{Command, SecretFile, Snapshot, Target},
     status::{AttemptKind, Run},
     step::{
-        Action, Check, CheckKind, CheckedUrl, CommandPlace, Deploy, HttpProbe, Instruction, Mount, Observe,
-        PROTOCOL, Preflight, ProxmoxGuest, PutBack, Record, RunCommand, SecretPath, SecretSource,
-        SnapshotSource, SyncSecrets, TakeSnapshot, USER_MOUNTS, Work,
+        Action, CheckedUrl, CommandPlace, Deploy, Instruction, Mount, Observe, PROTOCOL, Preflight,
+        ProxmoxGuest, PutBack, Record, RunCommand, SecretPath, SecretSource, SnapshotSource, SyncSecrets,
+        TakeSnapshot, USER_MOUNTS, Work,
     },
     words::PointKind,
 };
@@ -31,6 +31,15 @@ pub enum NoWork {
     /// The step needs a rollback point that the status does not have.
     #[error("step {0:?} needs a rollback point and none is recorded")]
     Point(String),
+    /// There is no such target.
+    #[error("no target has the name {0:?}")]
+    Target(String),
+    /// There is no such snapshot.
+    #[error("spec.snapshots has none of the name {0:?}")]
+    Snapshot(String),
+    /// There is nothing of the kind.
+    #[error("nothing of phase {0} is in the spec, or of this target")]
+    Nothing(&'static str),
 }
 
 impl Plan {
@@ -39,19 +48,34 @@ impl Plan {
         let step = self
             .step(&start.step)
             .ok_or_else(|| NoWork::Step(start.step.clone()))?;
+        let time_limit = self.time_limit(&step.id, start.kind);
+        self.work_of(run, step, start, time_limit, |builder| {
+            let acted = builder.action(step)?;
+            Ok(match start.kind {
+                AttemptKind::Act => acted,
+                AttemptKind::Observe => Action::Observe(Box::new(Observe {
+                    attempt: run.status_of(&step.id).map_or(0, |status| status.acted),
+                    action: acted,
+                })),
+            })
+        })
+    }
+
+    /// The same for a step and an action that need not be the plan's.
+    pub(super) fn work_of<'a>(
+        &'a self,
+        run: &'a Run,
+        step: &Step,
+        start: &Start,
+        time_limit: u64,
+        action: impl FnOnce(&mut Builder<'a>) -> Result<Action, NoWork>,
+    ) -> Result<Work, NoWork> {
         let mut builder = Builder {
             plan: self,
             run,
             access: Access::new(self, run),
         };
-        let acted = builder.action(step)?;
-        let action = match start.kind {
-            AttemptKind::Act => acted,
-            AttemptKind::Observe => Action::Observe(Box::new(Observe {
-                attempt: run.status_of(&step.id).map_or(0, |status| status.acted),
-                action: acted,
-            })),
-        };
+        let action = action(&mut builder)?;
         let target = step.target.as_deref().and_then(|name| self.target(name));
         let target_access = target.map(|target| builder.access.target(target));
         let mut mounts: Vec<_> = builder.access.into_mounts();
@@ -67,7 +91,7 @@ impl Plan {
                 run: run.id.clone(),
                 step: step.id.clone(),
                 attempt: start.attempt,
-                time_limit: self.time_limit(&step.id, start.kind),
+                time_limit,
                 target: target_access,
                 action,
             },
@@ -102,14 +126,15 @@ fn user_mounts(command: &Command) -> impl Iterator<Item = Mount> {
     })
 }
 
-struct Builder<'a> {
-    plan: &'a Plan,
+/// The action of a step, while the files that it names are gathered.
+pub(super) struct Builder<'a> {
+    pub(super) plan: &'a Plan,
     run: &'a Run,
     access: Access<'a>,
 }
 
 impl<'a> Builder<'a> {
-    fn action(&mut self, step: &Step) -> Result<Action, NoWork> {
+    pub(super) fn action(&mut self, step: &Step) -> Result<Action, NoWork> {
         let (plan, run) = (self.plan, self.run);
         let of_plan = || plan.target(step.target.as_deref().unwrap_or_default());
         let target = || of_plan().ok_or_else(|| NoWork::Step(step.id.clone()));
@@ -127,7 +152,7 @@ impl<'a> Builder<'a> {
             Task::TakeSnapshot(name) => {
                 let snapshot = self.snapshot(name, step)?;
                 let round = run.status_of(&step.id).map_or(0, |status| status.round);
-                let prefix = format!("reeve-{}-", snapshot.name);
+                let prefix = prefix_of(&snapshot.name);
                 let name = format!("{prefix}{}", digits(&run.id, round));
                 Action::TakeSnapshot(TakeSnapshot {
                     source: self.source(snapshot, &name),
@@ -183,6 +208,7 @@ impl<'a> Builder<'a> {
             commit: self.run.commit_of(self.plan, revision).map(str::to_owned),
             min_free_disk: self.plan.min_free_disk,
             max_clock_skew: self.plan.rollout.preflight.max_clock_skew.get().as_secs(),
+            look_only: false,
         })
     }
 
@@ -219,7 +245,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn put_back(&mut self, target: &'a Target, to: RollbackPoint) -> Action {
+    pub(super) fn put_back(&mut self, target: &'a Target, to: RollbackPoint) -> Action {
         let is_snapshot = to.kind == PointKind::Snapshot;
         let source = Some(&to)
             .filter(|_| is_snapshot)
@@ -277,6 +303,9 @@ impl<'a> Builder<'a> {
             create: command(create.map(|create| &create.run)),
             exists: command(commands.map(|commands| &commands.exists)),
             roll_back: command(commands.map(|commands| &commands.roll_back)),
+            list: commands
+                .and_then(|commands| commands.list.as_ref())
+                .map(|list| command(Some(list))),
             on,
         }
     }
@@ -305,52 +334,7 @@ impl<'a> Builder<'a> {
         }))
     }
 
-    fn checks(&mut self, checks: &[HealthCheck]) -> Vec<Check> {
-        checks.iter().filter_map(|check| self.check(check)).collect()
-    }
-
-    fn check(&mut self, check: &HealthCheck) -> Option<Check> {
-        let (kind, about) = if let Some(http) = &check.http {
-            let probe = HttpProbe {
-                to: self.url(&http.url, http.ca_ref.as_ref()),
-                status: http.status.clone(),
-                contains: http.contains.clone(),
-                matches: http.matches.clone(),
-                certificate_days: http.certificate_days,
-            };
-            (CheckKind::Http(probe), http.url.clone())
-        } else if let Some(tcp) = &check.tcp {
-            (CheckKind::Tcp(tcp.clone()), format!("{}:{}", tcp.host, tcp.port))
-        } else if let Some(command) = &check.command {
-            let run = RunCommand {
-                place: CommandPlace::Host,
-                run: command.run.clone(),
-                environment: std::collections::BTreeMap::new(),
-                inconclusive_codes: Vec::new(),
-                junit: None,
-            };
-            (
-                CheckKind::Command(run),
-                command.run.first().cloned().unwrap_or_default(),
-            )
-        } else {
-            let mut ready = check.ready.clone()?;
-            let about = format!("{} {}", ready.kind, ready.name);
-            ready.namespace.get_or_insert_with(|| self.plan.namespace.clone());
-            (CheckKind::Ready(ready), about)
-        };
-        Some(Check {
-            name: check.name.clone().unwrap_or(about),
-            kind,
-            from: check.from,
-            interval: millis(&check.interval),
-            timeout: millis(&check.timeout),
-            successes: check.successes,
-            tries: check.tries,
-        })
-    }
-
-    fn url(&mut self, url: &str, bundle: Option<&BundleReference>) -> CheckedUrl {
+    pub(super) fn url(&mut self, url: &str, bundle: Option<&BundleReference>) -> CheckedUrl {
         CheckedUrl {
             url: url.to_owned(),
             ca_file: bundle.map(|bundle| self.access.mount(bundle.into())),
@@ -366,12 +350,13 @@ fn path_of(file: &SecretFile) -> SecretPath {
     }
 }
 
+/// What the names of the snapshots called `name` in the spec begin with.
+pub(super) fn prefix_of(name: &str) -> String {
+    format!("reeve-{name}-")
+}
+
 fn digits(run: &str, round: u8) -> String {
     let digest = Sha256::digest(format!("{run}/{round}"));
     let digits = digest.iter().map(|byte| format!("{byte:02x}"));
     digits.take(DIGITS / 2).collect()
-}
-
-fn millis(duration: &Duration) -> u64 {
-    u64::try_from(duration.get().as_millis()).unwrap_or(u64::MAX)
 }

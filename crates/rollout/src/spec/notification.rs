@@ -1,10 +1,12 @@
 //! Who is told how a run ended. Telling never fails a run.
 
-use reeve_api_types::SecretKeyReference;
+use reeve_api_types::{BundleReference, SecretKeyReference, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
+    notify::WORDS,
     schema::{NAME, exactly_one},
     words::Outcome,
 };
@@ -16,7 +18,7 @@ use crate::{
     exactly_one(&["telegram", "slack", "webhook"], "set exactly one of telegram, slack and webhook")]))]
 pub struct Notification {
     /// Name, unique in this object.
-    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    #[schemars(length(min = 1, max = 32), regex(pattern = NAME))]
     pub name: String,
     /// The Bot API of Telegram.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,13 +34,18 @@ pub struct Notification {
     #[schemars(length(max = 6))]
     pub outcomes: Vec<Outcome>,
     /// Text, in which `{{name}}`, `{{namespace}}`, `{{revision}}`, `{{commit}}`, `{{outcome}}`, `{{phase}}`,
-    /// `{{message}}`, `{{systemsDeployed}}` and `{{duration}}` are replaced. Default: a sentence with all of them.
+    /// `{{message}}`, `{{systemsDeployed}}` and `{{duration}}` are replaced. Telegram takes 4096 characters of it.
+    /// Default: a sentence with all of them. Questions to a person have their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 4096))]
+    #[schemars(length(min = 1, max = 4096), extend("x-kubernetes-validations" = [known_placeholders()]))]
     pub text: Option<String>,
-    /// Whether approvals that are waited for are told too. Default: true.
+    /// Whether it is told too that the run waits for a person: for an approval, or a word on an inconclusive step.
+    /// Default: true.
     #[serde(default = "super::yes")]
     pub approvals: bool,
+    /// PEM bundle of the CAs to trust. Default: the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_ref: Option<BundleReference>,
 }
 
 /// The Bot API of Telegram.
@@ -84,4 +91,13 @@ pub struct Webhook {
 
 fn bot_api() -> String {
     "https://api.telegram.org".to_owned()
+}
+
+/// A rule that nothing but the known placeholders stands between double braces.
+fn known_placeholders() -> Value {
+    let words = WORDS.join("|");
+    schema::rule(
+        &format!("self.matches('^([^{{]|[{{][^{{]|[{{][{{]({words})[}}][}}])*[{{]?$')"),
+        &format!("between {{{{ and }}}} write one of {}", WORDS.join(", ")),
+    )
 }

@@ -91,6 +91,11 @@ pub struct SnapshotCommands {
     /// Program and arguments that roll the machine back to it.
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096), regex(pattern = LINE)))]
     pub roll_back: Vec<String>,
+    /// Program and arguments that print the snapshots there are, one a line: its name, and after a space the time when
+    /// it was taken (RFC 3339) where it is known. Default: none, and `kubectl reeve snapshots list` cannot list them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), inner(length(max = 4096), regex(pattern = LINE)))]
+    pub list: Option<Vec<String>>,
 }
 
 const fn three() -> u8 {

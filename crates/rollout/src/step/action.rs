@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckedUrl, CommandPlace, ProxmoxGuest, TargetAccess};
+use super::{CheckedUrl, CommandPlace, Message, ProxmoxGuest, TargetAccess};
 use crate::{
     point::RollbackPoint,
     spec::{ReadyCheck, TcpCheck, Vantage},
@@ -23,8 +23,12 @@ pub enum Action {
     PreflightSnapshot(SnapshotSource),
     /// Put files beside the live ones, with checksums compared. Files that are as they should be are left alone.
     SyncSecrets(SyncSecrets),
+    /// Compare files with what they should be. `Failed` names those that differ and in what. Touches nothing.
+    CompareSecrets(SyncSecrets),
     /// Take a snapshot, or find it taken; then delete older ones beyond those kept. The report names the rollback point.
     TakeSnapshot(TakeSnapshot),
+    /// List the snapshots that there are: the report has them, the newest ones first. Touches nothing.
+    ListSnapshots(ListSnapshots),
     /// Look what stands, and name it as a rollback point: HEAD of a working tree without changes, the values of fields.
     /// With a snapshot: also look that it exists. Touches nothing.
     Record(Record),
@@ -42,6 +46,8 @@ pub enum Action {
     Observe(Box<Observe>),
     /// Give the host's lock back, and take away files of this run that never became live.
     Release,
+    /// Tell people, trying again within the time limit when the service does not answer or is busy.
+    Notify(Message),
 }
 
 /// What is looked at on a target.
@@ -57,6 +63,9 @@ pub struct Preflight {
     pub min_free_disk: u64,
     /// Seconds that the clock may be off.
     pub max_clock_skew: u64,
+    /// Take no lock: a run that has it is told as a failure. What is fetched by Git remains.
+    #[serde(default)]
+    pub look_only: bool,
 }
 
 /// Files with secrets.
@@ -107,6 +116,9 @@ pub enum SnapshotSource {
         /// Rolls back to it.
         #[serde(rename = "rollBack")]
         roll_back: RunCommand,
+        /// Prints those that there are, one a line. Absent: there is no such command.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        list: Option<RunCommand>,
         /// The target on whose host they run. Absent: in the runner's own container.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         on: Option<Box<TargetAccess>>,
@@ -125,6 +137,16 @@ pub struct TakeSnapshot {
     pub prefix: String,
     /// How many of these are kept.
     pub keep: u8,
+}
+
+/// Snapshots to be listed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListSnapshots {
+    /// By what they are taken.
+    pub source: SnapshotSource,
+    /// What the names of those of this rollout begin with.
+    pub prefix: String,
 }
 
 /// What stands, to be recorded.

@@ -3,6 +3,8 @@
 
 mod access;
 mod action;
+mod listing;
+mod message;
 mod report;
 
 use reeve_api_types::{Image, Source};
@@ -13,9 +15,11 @@ pub use access::{
     TargetAccess, TargetKind,
 };
 pub use action::{
-    Action, Check, CheckKind, Deploy, HttpProbe, Observe, Preflight, PutBack, Record, RunCommand, SecretPath,
-    SecretSource, SnapshotSource, SyncSecrets, TakeSnapshot,
+    Action, Check, CheckKind, Deploy, HttpProbe, ListSnapshots, Observe, Preflight, PutBack, Record,
+    RunCommand, SecretPath, SecretSource, SnapshotSource, SyncSecrets, TakeSnapshot,
 };
+pub use listing::{ListedKind, ListedSnapshot, SnapshotList};
+pub use message::{Message, Service, WebhookUrl};
 pub(crate) use report::cut;
 pub use report::{LIMIT, MESSAGE, Report, TestSummary, TooLong, Unreadable};
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Instruction, PROTOCOL};
+use super::{Instruction, PROTOCOL, SnapshotList};
 use crate::{point::RollbackPoint, words::StepResult};
 
 /// Kubernetes keeps no more of a container's termination message, in bytes.
@@ -58,6 +58,9 @@ pub struct Report {
     /// What the tests counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestSummary>,
+    /// The snapshots that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotList>,
 }
 
 /// What the tests counted.
@@ -115,6 +118,7 @@ impl Report {
             previous: None,
             task: None,
             tests: None,
+            snapshots: None,
         }
     }
 
@@ -133,6 +137,9 @@ impl Report {
             let text = serde_json::to_string(&report).unwrap_or_default();
             if text.len() <= LIMIT {
                 return Ok(text);
+            }
+            if report.snapshots.as_mut().is_some_and(SnapshotList::shorten) {
+                continue;
             }
             match report.tests.as_mut().filter(|tests| !tests.failed.is_empty()) {
                 Some(tests) => tests.failed.clear(),
@@ -180,7 +187,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{point::PreviousValue, step::Action, words::PointKind};
+    use crate::{
+        point::PreviousValue,
+        step::{Action, ListedKind, ListedSnapshot},
+        words::PointKind,
+    };
 
     fn report() -> Report {
         let instruction = Instruction {
@@ -229,6 +240,25 @@ mod tests {
         let read = Report::from_message(&message).expect("a report");
         assert_eq!(read.rollback_point, long.rollback_point);
         assert!(read.answers("homelab-7", "deploy-vps", 2) && !read.answers("homelab-7", "deploy-vps", 1));
+    }
+
+    #[test]
+    fn a_list_of_snapshots_keeps_the_newest_ones_and_counts_the_rest() {
+        let mut long = report();
+        let taken = |number: i64| ListedSnapshot {
+            name: format!("reeve-rtx1080-{number:08x}-and-a-longer-name"),
+            taken_at: Timestamp::from_second(1_700_000_000 + number).ok(),
+            kind: ListedKind::Rollout,
+            memory: false,
+        };
+        long.snapshots = Some(SnapshotList::of((0..100).map(taken).collect()));
+        let message = long.to_message().expect("fits");
+        assert!(message.len() <= LIMIT);
+        let list = Report::from_message(&message).expect("a report").snapshots;
+        let list = list.expect("a list");
+        assert_eq!(list.newest.first(), Some(&taken(99)));
+        assert!(list.newest.len() > 20, "{}", list.newest.len());
+        assert_eq!(list.newest.len() + list.more as usize, 100);
     }
 
     #[test]

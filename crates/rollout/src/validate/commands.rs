@@ -173,6 +173,9 @@ fn snapshot_commands(check: &mut Check<'_>, commands: &SnapshotCommands, path: &
     command(check, &commands.create, &OF_SNAPSHOTS, &path.field("create"));
     program(check, &commands.exists, &OF_SNAPSHOTS, &path.field("exists"));
     program(check, &commands.roll_back, &OF_SNAPSHOTS, &path.field("rollBack"));
+    if let Some(list) = &commands.list {
+        program(check, list, &[], &path.field("list"));
+    }
     for (run, path) in [
         (&commands.create.run, path.field("create").field("run")),
         (&commands.exists, path.field("exists")),

@@ -6,22 +6,10 @@ use reeve_api_types::{FieldPath, Reason, syntax::dns_label};
 
 use super::{Check, syntax};
 use crate::{
+    notify::{WORDS, unknown_placeholder},
     spec::Notification,
     words::{Environment, Role},
 };
-
-/// The placeholders of a notification's text.
-const WORDS: [&str; 9] = [
-    "name",
-    "namespace",
-    "revision",
-    "commit",
-    "outcome",
-    "phase",
-    "message",
-    "systemsDeployed",
-    "duration",
-];
 
 /// Checks it, and answers with the bytes that must be free on a host.
 pub(super) fn check(check: &mut Check<'_>, root: &FieldPath) -> Option<u64> {
@@ -73,6 +61,10 @@ fn notifications(check: &mut Check<'_>, receivers: &[Notification], path: &Field
             );
             check.refuse(path.field("name"), Reason::Duplicate, message);
         }
+        if receiver.name.len() > 32 {
+            let message = "write a name of at most 32 characters: a Job is named by it";
+            check.refuse(path.field("name"), Reason::InvalidValue, message);
+        }
         let members = [
             ("telegram", receiver.telegram.is_some()),
             ("slack", receiver.slack.is_some()),
@@ -97,16 +89,9 @@ fn notifications(check: &mut Check<'_>, receivers: &[Notification], path: &Field
                 check.url(url, &["https", "http"], path.field("url"));
             }
         }
-        let words = receiver
-            .text
-            .as_deref()
-            .map(syntax::placeholders)
-            .unwrap_or_default();
-        for word in words.iter().filter(|word| !WORDS.contains(word)) {
-            let message = format!(
-                "nothing stands for {{{{{word}}}}}; there are {}",
-                WORDS.join(", ")
-            );
+        if let Some(unknown) = receiver.text.as_deref().and_then(unknown_placeholder) {
+            let known = WORDS.map(|word| format!("{{{{{word}}}}}")).join(", ");
+            let message = format!("nothing stands for {unknown}; there are {known}");
             check.refuse(path.field("text"), Reason::InvalidValue, message);
         }
     }

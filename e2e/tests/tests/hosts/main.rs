@@ -5,6 +5,7 @@ mod deploy;
 mod fence;
 mod host;
 mod lab;
+mod looks;
 mod secrets;
 mod ssh;
 
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
             what_somebody_has_changed_is_never_overwritten,
             a_host_that_lacks_something_is_told_before_anything_is_touched,
             checks_are_made_from_here_and_from_the_host,
+        }
+        looks {
+            a_look_takes_no_lock_and_tells_of_one,
+            files_that_drifted_are_named_and_left,
+            snapshots_by_commands_are_listed_taken_and_missed,
         }
         fence {
             a_second_run_is_told_who_has_the_host,

@@ -31,5 +31,7 @@
         mv "$mine/$step.$attempt.ended.new" "$mine/$step.$attempt.ended"
     fi
     tail -c 131072 "$log"
+    # A look is of no run: what it has noted is of no use to anybody.
+    [ -z "$fleeting" ] || rm -rf "$mine"
     exit "$code"
 }

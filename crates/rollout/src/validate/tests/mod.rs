@@ -167,6 +167,20 @@ fn what_concerns_the_whole_run_is_checked() {
             "systemsDeployed",
         ),
         (
+            "/notifications/0/text",
+            json!("{{name}} {{ outcome }}"),
+            "spec.notifications[0].text",
+            InvalidValue,
+            "{{ outcome }}",
+        ),
+        (
+            "/notifications/0/name",
+            json!("n".repeat(33)),
+            "spec.notifications[0].name",
+            InvalidValue,
+            "32",
+        ),
+        (
             "/notifications/0/telegram",
             json!({"tokenRef": {"name": "slack", "key": "url"}, "chatId": "1"}),
             "spec.notifications[0]",
