@@ -6,8 +6,11 @@ use std::io::Write;
 
 use reeve_api_types::{Problem, Reason};
 use reeve_crds::DeploymentRollout;
-use reeve_operator::engine::{Settings, dereference::of_sources};
-use reeve_rollout::{Plan, references, validate, validate_alone};
+use reeve_operator::{
+    controllers::deployment_rollout::check,
+    engine::{Settings, dereference::of_sources},
+};
+use reeve_rollout::{Plan, references, validate_alone};
 use serde_json::Value;
 
 use crate::{
@@ -123,14 +126,13 @@ fn plan(object: &Value) -> Result<Plan, Vec<Problem>> {
 /// Everything that is wrong with a rollout with its defaults filled in; what it refers to is looked up in `sources`.
 pub(crate) fn checked(object: &Value, sources: &Sources) -> Result<(), Vec<Problem>> {
     let object = typed(object)?;
-    let rollout = &object.spec.rollout;
     let needed = of_sources(
-        references(rollout, &kinds::whole())
+        references(&object.spec.rollout, &kinds::whole())
             .into_iter()
             .map(|used| used.source),
     );
     let content = sources.resolve(object.metadata.namespace.as_deref().unwrap_or_default(), &needed);
-    validate(rollout, &content, &kinds::whole()).map(|_| ())
+    check(&object.spec, Some(&content), &kinds::whole()).map(|_| ())
 }
 
 /// What is no mistake in a rollout but goes unprotected.

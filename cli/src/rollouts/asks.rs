@@ -10,6 +10,7 @@ use reeve_rollout::{
 use super::{
     arguments::{self, RolloutVerb},
     follow::Aim,
+    history::Follow,
     request::{Asked, Request},
     state::{Rollout, RolloutError},
     view::Question,
@@ -26,6 +27,8 @@ pub(crate) struct Ask {
     pub(crate) wanted: Outcome,
     /// What is said when it is written.
     pub(crate) said: String,
+    /// The ended run that the next one follows, and how; where its record tells whether it can.
+    pub(crate) follows: Option<(String, Follow)>,
 }
 
 /// What `verb` asks of `rollout`; none of `history`, which asks nothing. `token` tells a deployment from others.
@@ -56,6 +59,7 @@ impl Ask {
             aim,
             wanted,
             said,
+            follows: None,
         }
     }
 
@@ -69,7 +73,13 @@ impl Ask {
             },
             wanted,
             said,
+            follows: None,
         }
+    }
+
+    fn following(mut self, run: &str, how: Follow) -> Self {
+        self.follows = Some((run.to_owned(), how));
+        self
     }
 }
 
@@ -97,12 +107,8 @@ fn deploy(arguments: &arguments::Deploy, rollout: &Rollout, token: &str) -> Resu
     })?;
     let mut said = format!("asked to run {} to {}", meant.revision, meant.environment);
     if let Some(run) = rollout.running() {
-        let other = if run.revision == meant.revision {
-            ""
-        } else {
-            "; it ends after its step, Superseded"
-        };
-        let _ = write!(said, ", while run {} of {} goes on{other}", run.id, run.revision);
+        let (id, revision) = (&run.id, &run.revision);
+        let _ = write!(said, "; run {id} of {revision} ends after its step (Superseded)");
     }
     Ok(Ask::to_begin(rollout, Asked::Run, value, Outcome::Success, said))
 }
@@ -206,13 +212,11 @@ fn retry(arguments: &arguments::Retry, rollout: &Rollout) -> Result<Ask, Rollout
         run: run.id.clone(),
         from_start,
     };
-    Ok(Ask::to_begin(
-        rollout,
-        Asked::Retry,
-        value.to_string(),
-        Outcome::Success,
-        said,
-    ))
+    let ask = Ask::to_begin(rollout, Asked::Retry, value.to_string(), Outcome::Success, said);
+    if from_start {
+        return Ok(ask);
+    }
+    Ok(ask.following(&run.id, Run::resumed))
 }
 
 fn retry_step(arguments: &arguments::Retry, rollout: &Rollout) -> Result<Ask, RolloutError> {
@@ -294,12 +298,7 @@ fn roll_back(arguments: &arguments::Rollback, rollout: &Rollout) -> Result<Ask, 
             known: others.map(|entry| entry.id.clone()).collect(),
         });
     }
-    let value = run.id.clone();
-    Ok(Ask::to_begin(
-        rollout,
-        Asked::RollBack,
-        value,
-        Outcome::RolledBack,
-        said(&run.id),
-    ))
+    let (value, said) = (run.id.clone(), said(&run.id));
+    let ask = Ask::to_begin(rollout, Asked::RollBack, value, Outcome::RolledBack, said);
+    Ok(ask.following(&run.id, Run::undoing))
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures::{StreamExt, pin_mut};
 use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt, watcher::watch_object};
-use reeve_crds::names;
 use reeve_rollout::Outcome;
 
 use super::{
@@ -213,8 +212,10 @@ fn begun(request: &Request, after: i64, rollout: &Rollout) -> Result<String, Loo
     if request.is_heard(rollout) {
         let run = rollout.status.run.as_ref().filter(|run| run.number > after);
         return run.map(|run| run.id.clone()).ok_or_else(|| {
-            let why = ready_message(rollout).unwrap_or_else(|| "the events of the object say why".to_owned());
-            Look::End(End::Refused(format!("the operator has begun no run: {why}")))
+            let (name, namespace) = (&rollout.name, &rollout.namespace);
+            Look::End(End::Refused(format!(
+                "the operator has begun no run; its event says why: kubectl events --for deploymentrollout/{name} -n {namespace}"
+            )))
         });
     }
     if request.is_replaced(rollout) {
@@ -269,19 +270,12 @@ fn not_begun(rollout: &Rollout, otherwise: &str) -> Look {
         let resume = format!("kubectl reeve resume {}", rollout.label);
         return Look::End(End::HeldBack(format!("spec.suspend holds it back: {resume}")));
     }
-    let waits = rollout.status.conditions.iter().find(|condition| {
-        condition.type_ == names::CONDITION_READY && condition.reason == names::REASON_REFERENCE_NOT_FOUND
-    });
-    Look::NotYet(waits.map_or_else(
-        || otherwise.to_owned(),
-        |waits| format!("{otherwise}: {}", waits.message),
-    ))
-}
-
-fn ready_message(rollout: &Rollout) -> Option<String> {
-    let mut conditions = rollout.status.conditions.iter();
-    let ready = conditions.find(|condition| condition.type_ == names::CONDITION_READY)?;
-    (!ready.message.is_empty()).then(|| ready.message.clone())
+    if let Some(run) = rollout.running() {
+        let (id, revision) = (&run.id, &run.revision);
+        return Look::NotYet(format!("run {id} of {revision} goes on, and ends after its step"));
+    }
+    let hindrance = rollout.hindrance();
+    Look::NotYet(hindrance.map_or_else(|| otherwise.to_owned(), |why| format!("{otherwise}: {why}")))
 }
 
 fn of_run(id: &str, answered: Option<&Question>, rollout: &Rollout) -> Look {

@@ -4,7 +4,7 @@
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use reeve_rollout::{HistoryEntry, Run, RunResult};
+use reeve_rollout::{CannotFollow, FORM, HistoryEntry, Plan, Run, RunResult};
 use serde::Serialize;
 use serde_json::json;
 
@@ -198,6 +198,30 @@ fn is_name(id: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
     !id.is_empty() && id.len() <= 253 && !id.starts_with(['-', '.']) && id.chars().all(inner)
 }
+
+/// That a run can follow the one of that id, as its record tells: going on from what failed, or putting back. Who may not
+/// read records hears it from the operator.
+pub(crate) async fn can_follow(
+    cluster: &Cluster,
+    rollout: &Rollout,
+    id: &str,
+    how: Follow,
+) -> Result<(), RolloutError> {
+    let Ok(Some(record)) = record(cluster, rollout, id).await else {
+        return Ok(());
+    };
+    let plan: Option<Plan> = part(Some(&record), id, "plan.json")?;
+    let run: Option<Run> = part(Some(&record), id, "run.json")?;
+    let (Some(plan), Some(run)) = (plan.filter(|plan| plan.form == FORM), run) else {
+        return Ok(());
+    };
+    let next = how(&plan, &run, "next".to_owned(), 0, Timestamp::now());
+    next.map(drop)
+        .map_err(|error| RolloutError::CannotFollow(id.to_owned(), error))
+}
+
+/// How a run follows another.
+pub(crate) type Follow = fn(&Plan, &Run, String, i64, Timestamp) -> Result<Run, CannotFollow>;
 
 fn part<T: serde::de::DeserializeOwned>(
     record: Option<&ConfigMap>,

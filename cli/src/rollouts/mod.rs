@@ -95,6 +95,9 @@ async fn carry_out(
     console: Console<'_>,
 ) -> Result<Outcome, Error> {
     let label = &rollout.label;
+    if let Some((run, how)) = &ask.follows {
+        history::can_follow(cluster, rollout, run, *how).await?;
+    }
     verbs::merge(cluster, kind, &rollout.name, &ask.request.patch()).await?;
     let quiet = following.output != Format::Table;
     if !quiet {

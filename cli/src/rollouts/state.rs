@@ -178,16 +178,25 @@ impl Rollout {
         })
     }
 
-    /// Why the operator carries nothing out with the spec as it is now.
+    /// Why the operator begins nothing with the spec as it is now, and only another spec helps.
     pub(crate) fn refusal(&self) -> Option<String> {
-        let generation = self.object.metadata.generation;
-        let mut conditions = self.status.conditions.iter();
-        let stalled = conditions.find(|condition| {
-            condition.type_ == names::CONDITION_STALLED
-                && condition.status == "True"
-                && condition.reason == names::REASON_INVALID_SPEC
+        self.wrong(|reason| reason == names::REASON_INVALID_SPEC)
+    }
+
+    /// Why the operator begins nothing until something that the spec refers to is mended.
+    pub(crate) fn hindrance(&self) -> Option<String> {
+        self.wrong(|reason| reason != names::REASON_INVALID_SPEC)
+    }
+
+    fn wrong(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
+        let present = self.object.metadata.generation == self.status.observed_generation;
+        let mut conditions = self.status.conditions.iter().filter(|_| present);
+        let wrong = conditions.find(|condition| {
+            condition.type_ == names::CONDITION_CONFIG_VALID
+                && condition.status == "False"
+                && fits(&condition.reason)
         })?;
-        (generation == self.status.observed_generation).then(|| stalled.message.clone())
+        Some(wrong.message.clone())
     }
 
     /// The run that goes on.

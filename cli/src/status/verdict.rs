@@ -28,6 +28,8 @@ pub(crate) enum State {
     Stopped,
     /// A rollout's run waits until a person says something.
     Asking,
+    /// A rollout has come through in part, and a person has to look at the rest.
+    Partial,
     /// It is being deleted.
     Terminating,
     /// What was asked for came out well.
@@ -43,7 +45,7 @@ impl State {
             Self::Ready | Self::Passed => Outcome::Reached,
             Self::InProgress => Outcome::TimedOut,
             Self::Stalled | Self::Terminating | Self::Failed => Outcome::Failed,
-            Self::Suspended | Self::Stopped | Self::Asking => Outcome::Paused,
+            Self::Suspended | Self::Stopped | Self::Asking | Self::Partial => Outcome::Paused,
         }
     }
 
@@ -56,7 +58,7 @@ impl State {
     pub(crate) const fn style(self) -> Style {
         match self {
             Self::Ready | Self::Passed => GOOD,
-            Self::InProgress | Self::Suspended | Self::Stopped | Self::Asking => WAITING,
+            Self::InProgress | Self::Suspended | Self::Stopped | Self::Asking | Self::Partial => WAITING,
             Self::Stalled | Self::Terminating | Self::Failed => BAD,
         }
     }
@@ -70,6 +72,7 @@ impl State {
             Self::Suspended => "Suspended",
             Self::Stopped => "Stopped",
             Self::Asking => "Waiting for a person",
+            Self::Partial => "Partial success",
             Self::Terminating => "Terminating",
             Self::Passed => "Passed",
             Self::Failed => "Failed",
@@ -125,6 +128,10 @@ impl Verdict {
                 return asks;
             }
             if let Some(condition) = holds(type_) {
+                let state = match condition.reason.as_str() {
+                    names::REASON_PARTIAL_SUCCESS => State::Partial,
+                    _ => state,
+                };
                 return new(state, &condition.reason, condition.message.as_str().into());
             }
         }
@@ -285,6 +292,15 @@ mod tests {
                 "{conditions:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_rollout_that_came_through_in_part_is_for_a_person_to_look_at() {
+        let verdict = Verdict::of(&object(2, &[("Stalled", "True", "PartialSuccess")]));
+        assert_eq!(
+            (verdict.state, verdict.state.outcome()),
+            (State::Partial, Outcome::Paused)
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    after,
+    BEGAN, after,
     api::{Api, homelab},
     asking, entry, inconclusive, over, run,
 };
@@ -147,6 +147,48 @@ fn a_run_follows_one_that_has_failed_and_none_that_has_succeeded() {
     let api = Api::new(object, |_| Vec::new());
     let (code, _, err) = api.run(&["retry", "homelab"]);
     assert!(code == 1 && err.contains("asked for already"), "{err}");
+}
+
+#[test]
+fn a_run_that_cannot_go_on_from_what_failed_is_told_before_it_is_asked_for() {
+    let object = after(run(8, "Tests", &[], over("Failed")), &[entry(8, "Failed", &[])]);
+    let plan = plan();
+    // The tests have failed, and staging was put back.
+    let mut old = run(
+        8,
+        "Tests",
+        &[("Staging", "deploy-thinkpad", "Succeeded")],
+        over("Failed"),
+    );
+    old["targets"][0]["state"] = json!("RolledBack");
+    let steps: Value = serde_json::from_str(&plan).expect("JSON");
+    let done = steps["steps"].as_array().expect("steps").iter();
+    let done = done.take_while(|step| step["id"] != "tests");
+    old["steps"] = done
+        .map(|step| {
+            json!({"id": step["id"], "phase": step["phase"], "state": "Succeeded", "attempt": 1,
+            "startedAt": BEGAN, "attemptAt": BEGAN, "endedAt": BEGAN})
+        })
+        .collect();
+    let record = json!({"run.json": old.to_string(), "plan.json": plan});
+    let api = Api::new(object, |_| Vec::new()).with_record("homelab-8-abcde", record);
+    let (code, _, err) = api.run(&["retry", "homelab"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(
+        err.contains("were put back; start over: kubectl reeve retry --from start"),
+        "{err}"
+    );
+    assert_eq!(api.patches(), Vec::<Value>::new());
+    assert_eq!(api.run(&["retry", "homelab", "--from", "start"]).0, 0);
+}
+
+/// The plan of the example, as it is frozen.
+fn plan() -> String {
+    let api = Api::new(homelab(), |_| Vec::new());
+    let (code, out, err) = api.run(&["plan", "homelab", "-o", "json"]);
+    assert_eq!(code, 0, "{err}");
+    let list: Value = serde_json::from_str(&out).expect("JSON");
+    list["items"][0].to_string()
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn nothing_is_begun_for_an_object_that_is_suspended_invalid_or_going() {
         object.pointer_mut(parent).expect("there")[field] = value;
         object
     };
-    let stalled = json!([{"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": "spec.tests: wrong",
+    let stalled = json!([{"type": "ConfigValid", "status": "False", "reason": "InvalidSpec", "message": "spec.tests: wrong",
         "lastTransitionTime": BEGAN}]);
     for (object, expected, words) in [
         (
@@ -163,18 +163,35 @@ fn nothing_is_begun_for_an_object_that_is_suspended_invalid_or_going() {
 }
 
 #[test]
-fn a_request_that_is_refused_or_replaced_is_not_waited_for() {
+fn a_request_that_is_refused_is_not_waited_for() {
     let refused = |object: &Value| {
         let asked = &object["metadata"]["annotations"]["reeve.dev/run"];
-        vec![
-            json!({"lastHandledRun": asked, "conditions": [{"type": "Ready", "status": "False", "reason": "X",
-            "message": "no such ServiceAccount", "lastTransitionTime": BEGAN}]}),
-        ]
+        vec![json!({"lastHandledRun": asked})]
     };
     let api = Api::new(homelab(), refused);
     let (code, _, err) = api.run(&["deploy", "homelab", "--wait"]);
+    assert_eq!(code, 1);
+    let words =
+        "has begun no run; its event says why: kubectl events --for deploymentrollout/homelab -n homelab";
+    assert!(err.contains(words), "{err}");
+}
+
+#[test]
+fn what_a_run_waits_for_before_it_begins_is_said() {
+    let wrong = json!([{"type": "ConfigValid", "status": "False", "reason": "ReferenceNotFound",
+        "message": "Secret homelab-env does not exist", "lastTransitionTime": BEGAN}]);
+    let mut object = homelab();
+    object["status"] = json!({"observedGeneration": 1, "conditions": wrong});
+    let mut begun = to("Success");
+    let api = Api::new(object, move |object| {
+        let mut statuses = vec![json!({"conditions": object["status"]["conditions"]})];
+        statuses.extend(begun(object));
+        statuses
+    });
+    let (code, _, err) = api.run(&["deploy", "homelab", "--wait"]);
+    assert_eq!(code, 0, "{err}");
     assert!(
-        code == 1 && err.contains("has begun no run: no such ServiceAccount"),
+        err.contains("not heard the request yet: Secret homelab-env does not exist"),
         "{err}"
     );
 }
