@@ -18,6 +18,8 @@ pub(crate) enum RolloutVerb {
     Retry(Retry),
     Rollback(Rollback),
     History(History),
+    Check(Check),
+    Snapshots(Snapshots),
 }
 
 impl RolloutVerb {
@@ -30,6 +32,8 @@ impl RolloutVerb {
             Self::Retry(retry) => &retry.rollout,
             Self::Rollback(rollback) => &rollback.rollout,
             Self::History(history) => &history.rollout,
+            Self::Check(check) => &check.rollout,
+            Self::Snapshots(snapshots) => &snapshots.rollout,
         }
     }
 }
@@ -165,6 +169,97 @@ pub(crate) struct History {
     /// Format; json and yaml are the results for scripts
     #[arg(short, long, value_enum, default_value = "table")]
     pub(crate) output: Format,
+}
+
+/// Look at the targets of a DeploymentRollout without a run: what preflight, the sync of secrets and health checks would
+/// find. Nothing is changed, and no lock is taken.
+///
+/// Each look is a Job like those of a run, made with the rights of whoever asks and removed afterwards. The exit code is 0
+/// when all is well. Needs the rights to create, watch and delete Jobs and to list and watch pods.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Name of the DeploymentRollout; deploymentrollout/NAME is taken too
+    #[arg(value_name = "NAME")]
+    pub(crate) rollout: String,
+    /// What is looked at. Default: all of it
+    #[arg(long, value_enum)]
+    pub(crate) phase: Option<LookPhase>,
+    /// Only this target. Default: all
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) work: Work,
+}
+
+/// What is looked at without a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LookPhase {
+    /// Whether each target can be deployed to
+    Preflight,
+    /// Whether the files on hosts are as their Secrets say
+    Secrets,
+    /// The health checks
+    Health,
+    /// Whether snapshots can be taken
+    Snapshots,
+}
+
+/// How Jobs of work without a run are made and waited for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Work {
+    /// How long to wait; 0s is without end
+    #[arg(long, default_value = "30m")]
+    pub(crate) timeout: Duration,
+    /// Format; json and yaml are for scripts
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub(crate) output: Format,
+    /// Registry that replaces the one of every image, as the operator was started
+    #[arg(long, value_name = "HOST")]
+    pub(crate) image_registry: Option<String>,
+    /// Image with the runner, as the operator was started. Default: that of this version
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) agents_image: Option<String>,
+    /// When that image is pulled
+    #[arg(long, value_parser = ["Always", "IfNotPresent", "Never"])]
+    pub(crate) agents_image_pull_policy: Option<String>,
+}
+
+/// List, take or go back to snapshots of the machines of a DeploymentRollout's targets, without a run.
+///
+/// A Job does it, as for check.
+#[derive(Debug, Args)]
+pub(crate) struct Snapshots {
+    /// Name of the DeploymentRollout; deploymentrollout/NAME is taken too
+    #[arg(value_name = "NAME")]
+    pub(crate) rollout: String,
+    /// What to do
+    #[arg(value_enum)]
+    pub(crate) action: SnapshotAction,
+    /// The snapshot to go back to, as list shows it
+    #[arg(value_name = "TAKEN", required_if_eq("action", "restore"))]
+    pub(crate) taken: Option<String>,
+    /// Entry of spec.snapshots that is taken or gone back to. Default: the only one
+    #[arg(long, value_name = "ENTRY")]
+    pub(crate) snapshot: Option<String>,
+    /// Only of this target (list). Default: all
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// Go back, and lose what was written since
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) work: Work,
+}
+
+/// What is done with snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SnapshotAction {
+    /// Those that there are
+    List,
+    /// Take one; older ones beyond those kept are deleted
+    Create,
+    /// Go back to one
+    Restore,
 }
 
 /// The environments, with their names as values that shells complete.

@@ -31,7 +31,7 @@ pub(crate) struct Ask {
     pub(crate) follows: Option<(String, Follow)>,
 }
 
-/// What `verb` asks of `rollout`; none of `history`, which asks nothing. `token` tells a deployment from others.
+/// What `verb` asks of `rollout`; none of a verb that asks it nothing. `token` tells a deployment from others.
 pub(crate) fn ask(verb: &RolloutVerb, rollout: &Rollout, token: &str) -> Result<Option<Ask>, RolloutError> {
     let asked = match verb {
         RolloutVerb::Deploy(arguments) => deploy(arguments, rollout, token)?,
@@ -39,7 +39,7 @@ pub(crate) fn ask(verb: &RolloutVerb, rollout: &Rollout, token: &str) -> Result<
         RolloutVerb::Abort(arguments) => abort(arguments, rollout)?,
         RolloutVerb::Retry(arguments) => retry(arguments, rollout)?,
         RolloutVerb::Rollback(arguments) => roll_back(arguments, rollout)?,
-        RolloutVerb::History(_) => return Ok(None),
+        RolloutVerb::History(_) | RolloutVerb::Check(_) | RolloutVerb::Snapshots(_) => return Ok(None),
     };
     asked.request.is_new(rollout)?;
     Ok(Some(asked))

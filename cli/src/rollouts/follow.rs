@@ -161,7 +161,7 @@ fn show(aim: &Aim, rollout: Option<&Rollout>, screen: &mut Screen<'_>) -> Result
 }
 
 /// Ends when the time is up; never when there is no end.
-async fn over(limit: Duration) {
+pub(crate) async fn over(limit: Duration) {
     if limit.is_zero() {
         std::future::pending::<()>().await;
     } else {
@@ -170,7 +170,7 @@ async fn over(limit: Duration) {
 }
 
 /// Ends when a person, or the pipeline that runs us, ends us.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -10,6 +10,7 @@ mod request;
 mod screen;
 mod state;
 mod view;
+mod work;
 
 use std::{io::Write, time::Duration};
 
@@ -72,6 +73,10 @@ pub(crate) async fn run(
     let following = match verb {
         RolloutVerb::History(arguments) => {
             return history::history(cluster, arguments, &rollout, console).await;
+        }
+        RolloutVerb::Check(arguments) => return work::check(cluster, arguments, &rollout, console).await,
+        RolloutVerb::Snapshots(arguments) => {
+            return work::snapshots(cluster, arguments, &rollout, console).await;
         }
         RolloutVerb::Deploy(arguments) => &arguments.following,
         RolloutVerb::Approve(arguments) => &arguments.following,

@@ -109,6 +109,15 @@ pub(crate) enum RolloutError {
     /// What is given as a revision can be none.
     #[error("--revision {0:?}: a branch, tag or commit is one word")]
     NoRevision(String),
+    /// There is no such work.
+    #[error(transparent)]
+    NoWork(#[from] reeve_rollout::NoWork),
+    /// A Job cannot be made or followed.
+    #[error("Job {0}: the API server refuses: {1}")]
+    Job(String, String),
+    /// More has to be said on the command line.
+    #[error("{0}")]
+    NotSure(String),
     /// A record cannot be read.
     #[error("the record of run {0} (ConfigMap {0}) cannot be read: {1}")]
     Record(String, String),
@@ -129,7 +138,7 @@ impl RolloutError {
             Self::Suspended { .. } | Self::HeldBack(..) => Outcome::Paused,
             Self::Late(_) => Outcome::TimedOut,
             Self::Interrupted(_) => Outcome::Interrupted,
-            Self::NoRevision(_) => Outcome::Usage,
+            Self::NoRevision(_) | Self::NotSure(_) => Outcome::Usage,
             _ => Outcome::Failed,
         }
     }

@@ -14,6 +14,8 @@ use std::{
 use serde_json::{Value, json};
 
 const OBJECTS: &str = "/apis/reeve.dev/v1alpha1/namespaces/homelab/deploymentrollouts";
+const JOBS: &str = "/apis/batch/v1/namespaces/homelab/jobs";
+const PODS: &str = "/api/v1/namespaces/homelab/pods";
 const MAPS: &str = "/api/v1/namespaces/homelab/configmaps/";
 
 /// What the operator makes of the object once it was written: fields of its status, written one after the other.
@@ -28,7 +30,13 @@ struct State {
     pending: Vec<Value>,
     operator: Operator,
     patches: Vec<Value>,
+    jobs: Vec<Value>,
+    removed: Vec<String>,
+    runner: Runner,
 }
+
+/// What a runner reports on an instruction.
+pub(crate) type Runner = fn(&Value) -> Option<Value>;
 
 /// The server; it runs for as long as the test.
 #[derive(Clone)]
@@ -65,6 +73,9 @@ impl Api {
             pending: Vec::new(),
             operator: Box::new(operator),
             patches: Vec::new(),
+            jobs: Vec::new(),
+            removed: Vec::new(),
+            runner: |_| None,
         };
         state.object["metadata"]["resourceVersion"] = json!("1");
         let api = Self {
@@ -93,6 +104,18 @@ impl Api {
         state.maps.insert(id.to_owned(), map);
         drop(state);
         self
+    }
+
+    /// With a runner in each Job's pod, which reports at once, or runs on.
+    pub(crate) fn with_runner(self, runner: Runner) -> Self {
+        self.state.0.lock().expect("no test thread has failed").runner = runner;
+        self
+    }
+
+    /// The Jobs that were made, and the names of those that were removed.
+    pub(crate) fn jobs(&self) -> (Vec<Value>, Vec<String>) {
+        let state = self.state.0.lock().expect("no test thread has failed");
+        (state.jobs.clone(), state.removed.clone())
     }
 
     /// What was written, in order.
@@ -133,10 +156,15 @@ impl Api {
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        if path == OBJECTS && query.contains("watch=true") {
-            return self.watch(connection, query);
+        if query.contains("watch=true") {
+            return self.watch(connection, query, path);
         }
         let answer = match method.as_str() {
+            "POST" => Some(self.made(serde_json::from_slice(&body).ok()?)),
+            "DELETE" => Some(self.gone(path)),
+            _ if path == PODS => Some(self.pods(query)),
+            _ if path == JOBS => Some(json!({"kind": "JobList", "apiVersion": "batch/v1",
+                "metadata": {"resourceVersion": "1"}, "items": []})),
             "PATCH" => Some(self.patch(&serde_json::from_slice(&body).ok()?)),
             _ => self.read(path),
         };
@@ -180,7 +208,47 @@ impl Api {
         object
     }
 
-    fn watch(&self, mut connection: TcpStream, query: &str) -> Option<()> {
+    fn made(&self, job: Value) -> Value {
+        let mut state = self.state.0.lock().expect("no test thread has failed");
+        state.jobs.push(job.clone());
+        job
+    }
+
+    fn gone(&self, path: &str) -> Value {
+        let mut state = self.state.0.lock().expect("no test thread has failed");
+        let name = path.rsplit('/').next().unwrap_or_default();
+        state.removed.push(name.to_owned());
+        json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+    }
+
+    /// The pod of the Job that is asked for.
+    fn pods(&self, query: &str) -> Value {
+        let state = self.state.0.lock().expect("no test thread has failed");
+        let asked = state.jobs.iter().filter(|job| {
+            let name = job["metadata"]["name"].as_str().expect("a name");
+            query.contains(&format!("job-name%3D{name}"))
+        });
+        let pods = asked.map(|job| {
+            let annotations = &job["spec"]["template"]["metadata"]["annotations"];
+            let text = annotations[reeve_crds::names::ANNOTATION_INSTRUCTION].as_str().expect("one");
+            let instruction: Value = serde_json::from_str(text).expect("JSON");
+            let state = match (state.runner)(&instruction) {
+                None => json!({"running": {}}),
+                Some(more) => {
+                    let mut report = json!({"protocol": 1, "run": instruction["run"], "step": instruction["step"],
+                        "attempt": 1, "pod": "uid"});
+                    merge(&mut report, &more);
+                    json!({"terminated": {"exitCode": 0, "message": report.to_string()}})
+                }
+            };
+            json!({"metadata": {"name": "pod", "namespace": "homelab", "uid": "uid", "resourceVersion": "1"},
+                "status": {"containerStatuses": [{"name": "step", "image": "i", "imageID": "i", "ready": false,
+                    "restartCount": 0, "state": state}]}})
+        });
+        json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": pods.collect::<Vec<_>>()})
+    }
+
+    fn watch(&self, mut connection: TcpStream, query: &str, path: &str) -> Option<()> {
         let since = query
             .split('&')
             .find_map(|pair| pair.strip_prefix("resourceVersion="))?;
@@ -188,6 +256,11 @@ impl Api {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
         connection.write_all(head.as_bytes()).ok()?;
         let mut state = self.state.0.lock().ok()?;
+        if path != OBJECTS {
+            // Of other kinds nothing changes.
+            let _held = self.state.1.wait_while(state, |_| true);
+            return None;
+        }
         loop {
             let next = state.events.iter().find(|(version, _)| *version > seen).cloned();
             if let Some((version, object)) = next {

@@ -5,6 +5,7 @@ mod api;
 mod deploy;
 mod looks;
 mod pipelines;
+mod work;
 
 use serde_json::{Value, json};
 
