@@ -62,6 +62,8 @@ pub struct Reply {
     pub status: u16,
     /// The words behind it, where they are the server's own: Proxmox VE says there what is wrong.
     pub reason: String,
+    /// The header `Retry-After`.
+    pub retry_after: Option<String>,
     /// Body.
     pub body: Bytes,
     /// Until when the server's certificate is valid. None without TLS.
@@ -175,6 +177,8 @@ async fn reply(
     let reason = phrase.map_or(String::new(), |phrase| {
         String::from_utf8_lossy(phrase.as_bytes()).into_owned()
     });
+    let header = response.headers().get("retry-after");
+    let retry_after = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = Limited::new(response.into_body(), LONGEST)
         .collect()
         .await
@@ -182,6 +186,7 @@ async fn reply(
     Ok(Reply {
         status,
         reason,
+        retry_after,
         body: body.to_bytes(),
         certificate_until,
     })

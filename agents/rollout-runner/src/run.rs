@@ -13,6 +13,7 @@ use crate::{
     check, command,
     host::Host,
     kubernetes::{Cluster, Fields},
+    notify,
     redact::Redactor,
 };
 
@@ -148,6 +149,10 @@ impl<'a> Attempt<'a> {
             Action::Run(command) => self.command(command, None).await,
             Action::Check(checks) => self.check(checks, None).await,
             Action::Release => Ok(Answer::saying("nothing is held")),
+            Action::Notify(message) => {
+                let patience = notify::Patience::until(self.deadline);
+                notify::tell(message, self.instruction, patience, self.redactor).await
+            }
             _ => Err(unfit("do this without", "a target")),
         }
     }

@@ -318,7 +318,7 @@ async fn snapshots_are_listed_newest_first_with_whose_they_are() {
         ]
     );
     assert_eq!(
-        list.newest[0].taken_at.map(|time| time.as_second()),
+        list.newest[0].taken_at.map(jiff::Timestamp::as_second),
         Some(1_700_000_002)
     );
     assert_eq!(lab.proxmox.world().changes, Vec::<String>::new());

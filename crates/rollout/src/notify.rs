@@ -275,15 +275,12 @@ fn filled(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
         let known = after
             .split_once("}}")
             .and_then(|(word, behind)| Some((value(word)?, behind)));
-        match known {
-            Some((value, behind)) => {
-                done.push_str(&value);
-                rest = behind;
-            }
-            None => {
-                done.push_str("{{");
-                rest = after;
-            }
+        if let Some((value, behind)) = known {
+            done.push_str(&value);
+            rest = behind;
+        } else {
+            done.push_str("{{");
+            rest = after;
         }
     }
     done + rest

@@ -34,8 +34,8 @@ pub enum Says {
 struct Script {
     /// Answers by step, attempt by attempt; success when nothing is left.
     answers: BTreeMap<String, Vec<Says>>,
-    /// The attempts in the order in which their pods appeared: step, attempt, and whether it only asked.
-    attempts: Vec<(String, u32, bool)>,
+    /// The attempts in the order in which their pods appeared: run, step, attempt, and whether it only asked.
+    attempts: Vec<(String, String, u32, bool)>,
     /// The pods that were seen, by uid.
     seen: BTreeMap<String, Says>,
 }
@@ -84,13 +84,11 @@ impl Hands {
     /// The attempts so far, as `STEP/ATTEMPT`, with a `?` behind one that only asked what became of another.
     pub fn attempts(&self) -> Vec<String> {
         let script = lock(&self.script);
-        let mut all: Vec<_> = script
+        script
             .attempts
             .iter()
-            .map(|(step, attempt, asks)| format!("{step}/{attempt}{}", if *asks { "?" } else { "" }))
-            .collect();
-        all.dedup();
-        all
+            .map(|(_, step, attempt, asks)| format!("{step}/{attempt}{}", if *asks { "?" } else { "" }))
+            .collect()
     }
 
     /// Whether an attempt at the step has begun.
@@ -98,7 +96,7 @@ impl Hands {
         lock(&self.script)
             .attempts
             .iter()
-            .any(|(begun, ..)| begun == step)
+            .any(|(_, begun, ..)| begun == step)
     }
 }
 
@@ -137,7 +135,12 @@ fn answer(script: &Mutex<Script>, instruction: &Instruction, uid: &str) -> Says 
         return *says;
     }
     let asks = matches!(instruction.action, Action::Observe(_));
-    let attempt = (instruction.step.clone(), instruction.attempt, asks);
+    let attempt = (
+        instruction.run.clone(),
+        instruction.step.clone(),
+        instruction.attempt,
+        asks,
+    );
     if !script.attempts.contains(&attempt) {
         script.attempts.push(attempt);
     }

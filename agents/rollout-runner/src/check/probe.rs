@@ -147,6 +147,7 @@ mod tests {
         Reply {
             status,
             reason: String::new(),
+            retry_after: None,
             body: body.into(),
             certificate_until: Some(Timestamp::from_second(10 * 86_400).expect("a time")),
         }

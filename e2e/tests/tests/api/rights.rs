@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
-use reeve_e2e_tests::{ACCOUNT, Lab, RIGHTS, SOON, SYSTEM, install, pod_monitors, site, until};
+use reeve_crds::names;
+use reeve_e2e_tests::{
+    ACCOUNT, Hands, Lab, RIGHTS, Rollouts, SOON, SYSTEM, install, pod_monitors, site, until,
+};
+use reeve_rollout::Outcome;
 use serde_json::{Value, json};
 
 /// Rights that this test does not see used, and why the chart grants them all the same.
-const EXCUSED: [(&str, &str, &str); 5] = [
+const EXCUSED: [(&str, &str, &str); 6] = [
     (
         "get",
         "siteagents",
@@ -19,6 +23,7 @@ const EXCUSED: [(&str, &str, &str); 5] = [
         "siteagents/finalizers",
         "asked for by the admission plugin OwnerReferencesPermissionEnforcement",
     ),
+    ("update", "deploymentrollouts/finalizers", "asked for by the same"),
     (
         "update",
         "leases",
@@ -139,6 +144,7 @@ async fn exercise(lab: &Lab) {
     )
     .await;
     take_the_name_of_a_job(lab).await;
+    deploy(lab).await;
     for orphan in orphans(&site.metadata.uid.unwrap_or_default()) {
         lab.apply(&orphan);
     }
@@ -147,6 +153,19 @@ async fn exercise(lab: &Lab) {
         !lab.kubectl(&["get", kinds, "--output=name"]).contains("orphan")
     })
     .await;
+}
+
+/// A run of a rollout, with an approval.
+async fn deploy(lab: &Lab) {
+    let (rollouts, _hands) = (Rollouts::of(lab).await, Hands::of(lab));
+    let change = json!({"approvals": [{"before": "Production"}]});
+    rollouts.create(Rollouts::homelab("homelab", &change)).await;
+    rollouts.reason("homelab", "WaitingForApproval").await;
+    let run = rollouts.run("homelab").await.expect("a run").id;
+    rollouts
+        .annotate("homelab", names::ANNOTATION_APPROVE, &format!("{run}/Production"))
+        .await;
+    rollouts.ends_with("homelab", 1, Outcome::Success).await;
 }
 
 /// Its name tells what it looks at, so it is the same for the same object made anew.

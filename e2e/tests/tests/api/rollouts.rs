@@ -73,7 +73,10 @@ pub(crate) async fn a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_
         jobs.expect("Jobs").items.is_empty() && pods.expect("pods").items.is_empty()
     })
     .await;
-    assert!(rollouts.get("homelab").await.finalizers().is_empty());
+    until("nothing keeps the object", SOON, async || {
+        rollouts.get("homelab").await.finalizers().is_empty()
+    })
+    .await;
     let events = lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].reason}"]);
     for reason in ["RunStarted", "StepSucceeded", "Succeeded"] {
         assert!(events.contains(reason), "{reason} in {events}");

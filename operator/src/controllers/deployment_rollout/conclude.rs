@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use reeve_api_types::{FieldPath, Problem};
 use reeve_crds::{DeploymentRolloutStatus, LastVerified, names};
-use reeve_rollout::{Environment, HistoryEntry, Outcome, Phase, Plan, Run, StepState, WaitReason, spelled};
+use reeve_rollout::{
+    ApprovalState, Approve, Environment, HistoryEntry, Outcome, Phase, Plan, Run, StepState, WaitReason,
+    spelled,
+};
 
 use super::{validate::Checked, wishes::going};
 use crate::engine::{Conclusion, Condition, Verdict, kind::FollowUp};
@@ -172,6 +175,14 @@ pub(super) fn asked(run: &Run) -> Option<String> {
         WaitReason::Approval | WaitReason::Judgement => Some(waiting.message.clone()),
         _ => None,
     }
+}
+
+/// Whether the approval is what the run waits for.
+pub(super) fn answers(run: &Run, approve: &Approve) -> bool {
+    let mut asked = run.approvals.iter();
+    let mut steps = run.steps.iter();
+    asked.any(|asked| asked.state == ApprovalState::Pending && approve.is_for(&run.id, asked.before))
+        || steps.any(|step| step.state == StepState::Inconclusive && approve.settles(&run.id, &step.id))
 }
 
 /// Whether the last attempt at a step has ended.

@@ -183,7 +183,9 @@ impl Rollouts {
             None => Lock::Ours,
         };
         let mut requests = wishes.requests.clone();
-        if requests.approve.is_some() {
+        if let Some(approve) = &requests.approve
+            && conclude::answers(run, approve)
+        {
             requests.approved_by = self.author(turn, names::ANNOTATION_APPROVE).await?;
         }
         Ok(Observed {
@@ -197,13 +199,8 @@ impl Rollouts {
         })
     }
 
-    /// Who has written an annotation, as far as the API server knows: the field manager. Asked once for each value.
+    /// Who has written an annotation, as far as the API server knows: the field manager.
     async fn author(&self, turn: &Turn<'_>, annotation: &str) -> Result<Option<String>, CallError> {
-        let run = going(&turn.status);
-        let waits = run.is_some_and(|run| conclude::asked(run).is_some());
-        if !waits {
-            return Ok(None);
-        }
         let api = Api::<DeploymentRollout>::namespaced(self.base.client.clone(), &turn.key.namespace);
         let what = format!("get deploymentrollout {}", turn.key);
         let found = self
