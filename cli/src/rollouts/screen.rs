@@ -90,7 +90,7 @@ impl<'a> Screen<'a> {
             self.run = Some(run.id.clone());
             self.shown.clear();
         }
-        for line in phases(run, now) {
+        for line in phases(run, now).into_iter().filter(|line| !line.between) {
             let text = words(&line);
             let shown = Some((line.mark, text.clone()));
             if self.shown.get(&line.phase).cloned() != shown {

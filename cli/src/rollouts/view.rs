@@ -56,6 +56,8 @@ pub(crate) struct PhaseLine {
     pub(crate) about: String,
     /// What went wrong, or is waited for.
     pub(crate) message: String,
+    /// Whether it is under way, and no step of it is.
+    pub(crate) between: bool,
 }
 
 impl PhaseLine {
@@ -89,8 +91,10 @@ fn line(run: &Run, phase: Phase, steps: &[&StepStatus], now: Timestamp) -> Phase
         (None, Some(step), _) if run.outcome.is_none() => (Mark::Asks, Some(step)),
         (Some(step), ..) | (None, Some(step), _) => (Mark::Bad, Some(step)),
         (None, None, Some(step)) => (Mark::Going, Some(step)),
-        // Further steps of it may follow.
-        (None, None, None) if run.phase == phase && run.outcome.is_none() => (Mark::Going, None),
+        // Further steps of it may follow, unless the next phase waits already.
+        (None, None, None) if run.phase == phase && run.outcome.is_none() && !waits_for_approval(run) => {
+            (Mark::Going, None)
+        }
         (None, None, None) => (Mark::Good, None),
     };
     let about = match telling {
@@ -105,10 +109,16 @@ fn line(run: &Run, phase: Phase, steps: &[&StepStatus], now: Timestamp) -> Phase
     PhaseLine {
         phase,
         mark,
+        between: mark == Mark::Going && telling.is_none(),
         seconds: seconds(start, end.or(run.ended_at).unwrap_or(now)),
         about,
         message: message.and_then(|step| step.message.clone()).unwrap_or_default(),
     }
+}
+
+fn waits_for_approval(run: &Run) -> bool {
+    let waiting = run.waiting.as_ref();
+    waiting.is_some_and(|waiting| waiting.reason == WaitReason::Approval)
 }
 
 fn targets(steps: &[&StepStatus]) -> String {

@@ -36,6 +36,19 @@ fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
+#[test]
+fn a_phase_is_over_when_the_next_one_waits_for_approval_and_not_between_two_steps() {
+    let waiting = json!({"for": "Approval", "since": "2026-01-02T03:04:00Z", "message": "Production waits"});
+    let tests = [("Tests", "tests", "Succeeded")];
+    let runs = [run(&tests, "Tests", Value::Null), run(&tests, "Tests", waiting)];
+    let lines = plain(&shown(Way::Lines, &runs));
+    assert!(
+        lines.contains("\n03:05:00 ✓ Tests 12s\n") && !lines.contains('…'),
+        "{lines}"
+    );
+    assert!(plain(&shown(Way::Block, &runs[..1])).contains("… Tests 12s"));
+}
+
 fn on_its_way() -> [Run; 4] {
     let judgement = json!({"for": "Judgement", "since": "2026-01-02T03:04:00Z", "until": "2026-01-03T03:04:00Z",
         "message": "step tests was inconclusive"});

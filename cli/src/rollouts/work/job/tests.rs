@@ -10,7 +10,7 @@ fn pod(status: &Value) -> Pod {
 
 fn ended(message: &str) -> Pod {
     pod(
-        json!({"containerStatuses": [{"name": "step", "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
+        &json!({"containerStatuses": [{"name": "step", "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
         "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": message}}}]}),
     )
 }
@@ -38,7 +38,7 @@ fn a_report_counts_when_the_pod_itself_has_written_it() {
 fn what_a_pod_waits_for_is_said_until_it_runs() {
     let waiting = |state: Value| {
         pod(
-            json!({"conditions": [{"type": "PodScheduled", "status": "True"}], "containerStatuses": [
+            &json!({"conditions": [{"type": "PodScheduled", "status": "True"}], "containerStatuses": [
             {"name": "step", "image": "i", "imageID": "i", "ready": false, "restartCount": 0, "state": state}]}),
         )
     };
