@@ -7,7 +7,10 @@ use crate::{
     point::RollbackPoint,
     policy::included,
     spec::{RollBackWith, Target},
-    status::{Back, Cause, Ending, Run, StepState, StepStatus, TargetState, TargetStatus},
+    status::{
+        ApprovalState, ApprovalStatus, Back, Cause, Ending, Run, StepState, StepStatus, TargetState,
+        TargetStatus,
+    },
     words::{Attention, Outcome, Phase, PointKind, Role, StepResult},
 };
 
@@ -114,6 +117,12 @@ impl Run {
             }
             _ => false,
         };
+        // What was approved stays so: it was for this plan, and its phase has begun.
+        let begun = |approval: &&ApprovalStatus| {
+            approval.state != ApprovalState::Pending
+                && before.iter().any(|step| step.phase == approval.before)
+        };
+        run.approvals = old.approvals.iter().filter(begun).cloned().collect();
         let statuses = before
             .iter()
             .filter(kept)

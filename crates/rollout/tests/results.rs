@@ -4,7 +4,7 @@ mod lab;
 
 use jiff::SignedDuration;
 use lab::{Lab, Says, homelab, homelab_until, until, with_targets};
-use reeve_rollout::{AttemptKind, Decision, Job, Outcome, StepResult, WaitReason, next, record};
+use reeve_rollout::{AttemptKind, Decision, Job, Outcome, Start, StepResult, WaitReason, next, record};
 use serde_json::json;
 
 #[test]
@@ -89,7 +89,13 @@ fn the_pauses_between_public_attempts_grow() {
 fn a_job_that_outlives_its_deadline_is_given_up() {
     let mut lab = homelab_until("tests");
     lab.observed.job = Job::Running;
-    let limit = i64::try_from(lab.plan.job_deadline("tests", AttemptKind::Act)).expect("seconds");
+    let start = Start {
+        step: "tests".to_owned(),
+        attempt: 1,
+        kind: AttemptKind::Act,
+    };
+    let work = lab.plan.work(&lab.run, &start).expect("an instruction");
+    let limit = i64::try_from(work.deadline()).expect("seconds");
     let Decision::Wait(wait) = next(&lab.plan, &lab.run, &lab.observed, lab.now) else {
         panic!("it is waited for");
     };

@@ -20,19 +20,13 @@ const GRACE: u64 = 60 * 1000;
 const LAUNCHES: u8 = 5;
 
 /// Milliseconds after which Kubernetes is to end the Job of an attempt at a step with that time limit, in seconds.
-pub(super) const fn job_deadline(time_limit: u64) -> u64 {
+pub(crate) const fn job_deadline(time_limit: u64) -> u64 {
     time_limit
         .saturating_mul(1000)
         .saturating_add(START_UP + LAST_WORDS)
 }
 
 impl Plan {
-    /// Seconds after which Kubernetes is to end the Job of an attempt (`activeDeadlineSeconds`): its time limit, and
-    /// what it takes a pod to start and to say its last words.
-    pub fn job_deadline(&self, step: &str, kind: AttemptKind) -> u64 {
-        job_deadline(self.time_limit(step, kind)) / 1000
-    }
-
     /// Seconds that an attempt may take. Asking what became of one waits as long as that one can still run.
     pub fn time_limit(&self, step: &str, kind: AttemptKind) -> u64 {
         let limit = self.step(step).map_or(0, |step| step.time_limit);

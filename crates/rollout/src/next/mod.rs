@@ -8,6 +8,8 @@ mod forward;
 
 use jiff::Timestamp;
 
+pub(crate) use flight::job_deadline;
+
 use crate::{
     decision::{Decision, Lock, Observed, Start, Wait},
     plan::{Plan, Step},

@@ -20,7 +20,7 @@ pub use action::{
 };
 pub use listing::{ListedKind, ListedSnapshot, SnapshotList};
 pub use message::{Message, Service, WebhookUrl};
-pub(crate) use report::cut;
+pub use report::cut;
 pub use report::{LIMIT, MESSAGE, Report, TestSummary, TooLong, Unreadable};
 
 /// The version of this contract. A runner refuses an instruction of another one with the result `Errored`.
@@ -84,6 +84,14 @@ pub struct Work {
     pub service_account: Option<String>,
     /// The image that it runs in, with the runner brought into it. None: the runner's own.
     pub image: Option<Image>,
+}
+
+impl Work {
+    /// Seconds after which Kubernetes is to end the Job (`activeDeadlineSeconds`): what the attempt may take, and what a
+    /// pod takes to start and to say its last words.
+    pub fn deadline(&self) -> u64 {
+        crate::next::job_deadline(self.instruction.time_limit) / 1000
+    }
 }
 
 impl Mount {

@@ -171,7 +171,7 @@ const fn is_false(value: &bool) -> bool {
 }
 
 /// At most `longest` bytes of `text`, with a mark where something was left out.
-pub(crate) fn cut(text: &str, longest: usize) -> String {
+pub fn cut(text: &str, longest: usize) -> String {
     if text.len() <= longest {
         return text.to_owned();
     }

@@ -83,6 +83,7 @@ fn main() -> ExitCode {
             a_second_run_waits_for_the_lock_names_its_holder_or_is_aborted,
             people_approve_suspend_abort_retry_and_roll_back,
             a_new_revision_supersedes_the_run_and_a_deletion_lets_the_step_end,
+            receivers_are_told_by_jobs_and_a_failure_to_do_so_fails_nothing,
         }
         monitors {
             a_pod_monitor_is_made_once_its_type_is_served_and_until_then_nothing_waits_for_it,

@@ -399,3 +399,53 @@ pub(crate) async fn a_new_revision_supersedes_the_run_and_a_deletion_lets_the_st
     );
     assert!(hands.has_begun("release-rtx1080"), "{:?}", hands.attempts());
 }
+
+pub(crate) async fn receivers_are_told_by_jobs_and_a_failure_to_do_so_fails_nothing(lab: &Lab) {
+    let (rollouts, hands) = (Rollouts::of(lab).await, Hands::of(lab));
+    let _operator = lab.operator("first").lead().await;
+    let telegram = json!({"tokenRef": {"name": "telegram", "key": "token"}, "chatId": "-1001234567890"});
+    let change = json!({
+        "approvals": [{"before": "Production"}],
+        "notifications": [
+            {"name": "people", "telegram": telegram},
+            {"name": "failures", "telegram": telegram, "outcomes": ["Failed"]},
+            {"name": "other", "telegram": telegram, "approvals": false},
+        ],
+    });
+    hands.says("notify-other", &[FAILED]);
+    rollouts.create(Rollouts::homelab("homelab", &change)).await;
+    rollouts.reason("homelab", "WaitingForApproval").await;
+    until("people are asked", SOON, async || {
+        hands.has_begun("ask-people") && hands.has_begun("ask-failures")
+    })
+    .await;
+    assert!(!hands.has_begun("ask-other"));
+    let run = rollouts.run("homelab").await.expect("a run").id;
+    let approval = format!("{run}/Production");
+    rollouts
+        .annotate("homelab", names::ANNOTATION_APPROVE, &approval)
+        .await;
+    rollouts.ends_with("homelab", 1, Outcome::Success).await;
+    let failed = until_some("all were told, or not", SOON, async || {
+        let status = rollouts.get("homelab").await.status?;
+        status
+            .pending_notifications
+            .is_empty()
+            .then_some(status.failed_notifications)
+    })
+    .await;
+    assert_eq!((failed.len(), failed[0].name.as_str()), (1, "other"));
+    assert!(hands.has_begun("notify-people") && !hands.has_begun("notify-failures"));
+    assert_eq!(rollouts.ready("homelab").await.0, "Succeeded");
+    until("nothing is left of it", SOON, async || {
+        let jobs = lab.api::<Job>().list(&ListParams::default()).await;
+        jobs.expect("Jobs").items.is_empty()
+    })
+    .await;
+    let told = hands.attempts();
+    let told: Vec<_> = told
+        .iter()
+        .filter(|attempt| attempt.starts_with("ask") || attempt.starts_with("notify"))
+        .collect();
+    assert_eq!(told.len(), 4, "each once: {told:?}");
+}

@@ -35,16 +35,17 @@ pub(super) fn kept(run: &Run) -> BTreeSet<String> {
 }
 
 impl Rollouts {
-    /// Gives an attempt to the cluster; one that it has already is left alone.
+    /// Gives an attempt to the cluster; one that it has already is left alone. `keep_report` lets its pod stay until the
+    /// report was read.
     pub(super) async fn launch(
         &self,
         jobs: StepJobs<'_>,
         work: &Work,
-        deadline: u64,
+        keep_report: bool,
     ) -> Result<(), PassError> {
         let owner = jobs.owner;
-        let mut job = jobs.job(work, deadline);
-        if let Some(pod) = job.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut()) {
+        let mut job = jobs.job(work);
+        if keep_report && let Some(pod) = job.spec.as_mut().and_then(|spec| spec.template.metadata.as_mut()) {
             pod.finalizers = Some(vec![names::FINALIZER_REPORT.to_owned()]);
         }
         let name = job.metadata.name.clone().unwrap_or_default();

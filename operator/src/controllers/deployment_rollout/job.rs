@@ -56,8 +56,8 @@ pub fn name(run: &str, step: &str, attempt: u32) -> String {
 }
 
 impl StepJobs<'_> {
-    /// The Job that carries `work` out, ended by Kubernetes after so many seconds.
-    pub fn job(&self, work: &Work, deadline: u64) -> Job {
+    /// The Job that carries `work` out.
+    pub fn job(&self, work: &Work) -> Job {
         let Instruction {
             run, step, attempt, ..
         } = &work.instruction;
@@ -71,7 +71,7 @@ impl StepJobs<'_> {
             spec: Some(JobSpec {
                 // The operator reads the result before anything is tried again.
                 backoff_limit: Some(0),
-                active_deadline_seconds: Some(i64::try_from(deadline).unwrap_or(i64::MAX)),
+                active_deadline_seconds: Some(i64::try_from(work.deadline()).unwrap_or(i64::MAX)),
                 // A second pod only when the first has ended for certain.
                 pod_replacement_policy: Some("Failed".to_owned()),
                 template: self.template(work),

@@ -13,6 +13,7 @@ mod metrics;
 mod news;
 mod observe;
 mod store;
+mod telling;
 mod turn;
 mod validate;
 mod wishes;

@@ -16,9 +16,9 @@ fn news(reason: &'static str, warns: bool, note: String) -> News {
     }
 }
 
-/// What an annotation asks for cannot be done.
-pub(super) fn refused(note: String) -> News {
-    news(names::REASON_REQUEST_REFUSED, true, note)
+/// Something that somebody should look at.
+pub(super) fn warning(reason: &'static str, note: String) -> News {
+    news(reason, true, note)
 }
 
 /// What has happened between two states of a run.

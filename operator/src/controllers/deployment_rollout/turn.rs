@@ -1,12 +1,17 @@
 //! One pass over one object: it begins what is asked for, goes on with what has begun, and ends in a status that says
 //! how things are.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use kube::{Api, ResourceExt, api::ObjectMeta};
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
-use reeve_rollout::{Decision, Job, Lock, Observed, Plan, Run, Settle, Start, next, record};
+use reeve_rollout::{
+    About, Decision, Job, Lock, Observed, Plan, Run, Settle, Start, next, record, step::Work,
+};
 
 use super::{
     Known, Rollouts, attempts, conclude, is_deleting,
@@ -14,7 +19,7 @@ use super::{
     locks::Contender,
     news,
     observe::{self, Seen},
-    owner_of,
+    owner_of, telling,
     wishes::{Wishes, echo, going},
 };
 use crate::engine::{
@@ -42,6 +47,8 @@ pub(super) struct Turn<'a> {
     pub pod: Option<String>,
     /// When to look again although nothing may tell of a change.
     pub again: Option<Timestamp>,
+    /// The works of telling people that this pass knows of.
+    pub works: BTreeMap<String, Work>,
     /// What was refused, to be told once it is in the status.
     pub refused: Vec<String>,
 }
@@ -67,6 +74,7 @@ impl Rollouts {
             status: object.status.clone().unwrap_or_default(),
             pod: None,
             again: None,
+            works: BTreeMap::new(),
             refused: Vec::new(),
         };
         let result = self.work(&mut turn, known).await;
@@ -96,6 +104,9 @@ impl Rollouts {
             self.advance(turn, known, &wishes).await?;
         }
         self.write(turn, known, None).await?;
+        if self.notify(turn, known).await? {
+            self.write(turn, known, None).await?;
+        }
         self.tidy(turn).await
     }
 
@@ -129,12 +140,15 @@ impl Rollouts {
                     return Ok(());
                 }
                 Decision::Ask(ask) => {
+                    let fresh = conclude::asked(&run).is_none();
+                    self.note_receivers(turn, &plan, &recorded, About::Question(ask), fresh);
                     turn.again = Some(ask.until);
                     return Ok(());
                 }
                 Decision::Start(start) => self.start(turn, known, &plan, &recorded, start).await?,
                 Decision::Finish(_) => {
                     self.set_down(&turn.owner, &plan, &recorded).await?;
+                    self.note_receivers(turn, &plan, &recorded, About::End, true);
                     self.finish(turn, known).await?;
                 }
                 Decision::Nothing => return Ok(()),
@@ -143,6 +157,18 @@ impl Rollouts {
         }
         turn.again = Some(now());
         Ok(())
+    }
+
+    /// Keeps the works of telling people; `fresh` says that they are to be told now.
+    fn note_receivers(&self, turn: &mut Turn<'_>, plan: &Plan, run: &Run, about: About<'_>, fresh: bool) {
+        let works = telling::works(plan, run, about);
+        if fresh {
+            let pending = &mut turn.status.pending_notifications;
+            pending.extend(works.keys().cloned());
+            pending.sort_unstable();
+            pending.dedup();
+        }
+        turn.works.extend(works);
     }
 
     /// The plan of the run that goes on. None: it is lost, and with it the run.
@@ -234,15 +260,10 @@ impl Rollouts {
             }
         };
         self.write(turn, known, None).await?;
-        self.launch(
-            self.jobs(turn, known),
-            &work,
-            plan.job_deadline(&start.step, start.kind),
-        )
-        .await
+        self.launch(self.jobs(turn, known), &work, true).await
     }
 
-    fn jobs<'a>(&'a self, turn: &'a Turn<'_>, known: &'a Known) -> StepJobs<'a> {
+    pub(super) fn jobs<'a>(&'a self, turn: &'a Turn<'_>, known: &'a Known) -> StepJobs<'a> {
         StepJobs {
             owner: &turn.owner,
             runner: &turn.object.spec.runner,
@@ -299,10 +320,8 @@ impl Rollouts {
             turn.written = Some(status);
         }
         for note in turn.refused.drain(..) {
-            self.base
-                .notices
-                .tell(turn.object, &[news::refused(note)], &[])
-                .await;
+            let news = [news::warning(names::REASON_REQUEST_REFUSED, note)];
+            self.base.notices.tell(turn.object, &news, &[]).await;
         }
         Ok(())
     }
@@ -332,6 +351,7 @@ impl Rollouts {
             .and_then(|run| run.running().map(|step| (run, step)))
             .map(|(run, step)| super::job::name(&run.id, &step.id, step.attempt))
             .into_iter()
+            .chain(telling::busy(&turn.status))
             .collect();
         self.sweep(&turn.owner, &observed, &busy, &kept).await?;
         let current = match self.base.objects.get(turn.key) {
