@@ -76,13 +76,22 @@ pub(crate) fn phases(run: &Run, now: Timestamp) -> Vec<PhaseLine> {
         }
     }
     let of = |phase| run.steps.iter().filter(move |step| step.phase == phase);
+    let last = order.last().copied();
     order
         .into_iter()
-        .map(|phase| line(run, phase, &of(phase).collect::<Vec<_>>(), now))
+        .map(|phase| {
+            line(
+                run,
+                phase,
+                &of(phase).collect::<Vec<_>>(),
+                last == Some(phase),
+                now,
+            )
+        })
         .collect()
 }
 
-fn line(run: &Run, phase: Phase, steps: &[&StepStatus], now: Timestamp) -> PhaseLine {
+fn line(run: &Run, phase: Phase, steps: &[&StepStatus], is_last: bool, now: Timestamp) -> PhaseLine {
     let in_state = |states: &[StepState]| steps.iter().find(|step| states.contains(&step.state)).copied();
     let going = in_state(&[StepState::Running, StepState::Retrying]);
     let asks = in_state(&[StepState::Inconclusive]);
@@ -92,7 +101,7 @@ fn line(run: &Run, phase: Phase, steps: &[&StepStatus], now: Timestamp) -> Phase
         (Some(step), ..) | (None, Some(step), _) => (Mark::Bad, Some(step)),
         (None, None, Some(step)) => (Mark::Going, Some(step)),
         // Further steps of it may follow, unless the next phase waits already.
-        (None, None, None) if run.phase == phase && run.outcome.is_none() && !waits_for_approval(run) => {
+        (None, None, None) if is_last && run.outcome.is_none() && !waits_for_approval(run) => {
             (Mark::Going, None)
         }
         (None, None, None) => (Mark::Good, None),

@@ -80,3 +80,21 @@ fn the_plan_of_an_object_in_the_cluster_is_that_of_its_file() {
         assert_eq!(api.run(line).0, 2, "{line:?}");
     }
 }
+
+#[test]
+fn a_rollout_that_is_not_there_is_named_with_where_to_look() {
+    let api = Api::new(homelab(), |_| Vec::new());
+    for verb in [
+        "deploy", "approve", "abort", "retry", "rollback", "history", "check", "plan",
+    ] {
+        let (code, _, err) = api.run(&[verb, "other"]);
+        assert_eq!(code, 1, "{verb}: {err}");
+        let words = "DeploymentRollout \"other\" not found in namespace homelab; kubectl reeve status deploymentrollout -A";
+        assert!(err.contains(words), "{verb}: {err}");
+        let (code, _, err) = api.run(&[verb, "siteagent/site"]);
+        assert!(
+            code == 2 && err.contains("is no DeploymentRollout"),
+            "{verb}: {err}"
+        );
+    }
+}

@@ -20,8 +20,6 @@ use crate::{
 
 /// The component of the Jobs and their pods.
 const COMPONENT: &str = "look";
-/// Seconds that a pod may take besides its work: to start, and to say its last words.
-const AROUND: u64 = 240;
 /// Seconds after which Kubernetes removes a Job that nobody has removed.
 const LEFT: i32 = 600;
 
@@ -52,7 +50,7 @@ pub(super) fn job(rollout: &Rollout, checked: &Checked, settings: &Settings, wor
         overrides: checked.overrides.as_ref(),
         settings,
     };
-    let mut job = jobs.job(work, work.instruction.time_limit.saturating_add(AROUND));
+    let mut job = jobs.job(work);
     let labels: BTreeMap<_, _> = [
         (names::LABEL_NAME, owner.slug),
         (names::LABEL_INSTANCE, &names::fit(&owner.name)),
