@@ -7,4 +7,4 @@ cd "$root"
 
 # Many of them wait for processes that they started, and the cores are free meanwhile.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
-hack/stage.sh 'unit tests' cargo test --quiet --locked
+hack/stage.sh 'unit tests' hack/test-programs.sh

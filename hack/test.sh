@@ -7,6 +7,7 @@ cd "$root"
 
 stage() { hack/stage.sh "$@"; }
 # The tests of one target on real clusters, all or those that a filter picks.
+# shellcheck disable=SC2317 # `beside` calls it
 cluster_tests() {
     local target=$1
     shift
@@ -45,37 +46,40 @@ wait "$images" || { cat "$logs/images"; exit 1; }
 cat "$logs/images"
 stage chart hack/chart-test.sh
 
-# Tests on real clusters wait more than they compute, so they run in three lanes side by side. Each line brings up
-# clusters of its own.
-lane_api() {
-    cluster_tests api --skip burst::        # the operator on API servers
-    cluster_tests hosts                     # the runner of rollouts on real hosts
-    stage 'chart on an API server' hack/chart-install-test.sh
-    stage 'plugin on an API server' hack/plugin-test.sh
+# Tests on real clusters wait more than they compute, so three at a time run side by side, each on clusters of its own.
+running=0
+shown=()
+code=0
+# Starts a command once fewer than three run; what it writes is shown at the end. usage: beside COMMAND [ARGUMENT...]
+beside() {
+    if [ "$running" -eq 3 ]; then ended; fi
+    shown+=("$logs/${#shown[@]}")
+    "$@" >"${shown[-1]}" 2>&1 &
+    running=$((running + 1))
 }
-lane_pods() {
-    cluster_tests pods --skip standbys::    # the whole product: chart, operator, the upstream agent in pods
-}
-lane_more() {
-    stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced
-    cluster_tests control_plane             # the local cluster itself: API servers without nodes
-    cluster_tests node                      # and with one
-    REEVE_OPERATOR=$release_operator cluster_tests api burst::
-    cluster_tests pods standbys::
+ended() {
+    wait -n || code=$?
+    running=$((running - 1))
 }
 
+# Compiled once, before they wait for each other's turn.
+cargo test --quiet --locked --no-run --tests
 # As the images have it.
 release_operator=$CARGO_TARGET_DIR/$(rustc --print host-tuple)/release/reeve-operator
-# Compiled once, before the lanes wait for each other's turn.
-cargo test --quiet --locked --no-run --tests
 
-lane_api >"$logs/api" 2>&1 &
-running=($!)
-lane_pods >"$logs/pods" 2>&1 &
-running+=($!)
-lane_more >"$logs/more" 2>&1 &
-running+=($!)
-code=0
-for lane in "${running[@]}"; do wait "$lane" || code=$?; done
-cat "$logs"/{api,pods,more}
+# The longest first, so that none is left over at the end.
+# The whole product: chart, operator, the upstream agent in pods.
+beside cluster_tests pods --skip standbys:: --skip side_by_side::
+beside cluster_tests api --skip burst::     # the operator on API servers
+beside cluster_tests pods side_by_side::    # event agents, TLS, root
+beside cluster_tests pods standbys::
+REEVE_OPERATOR=$release_operator beside cluster_tests api burst::
+beside cluster_tests hosts                  # the runner of rollouts on real hosts
+beside stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced
+beside cluster_tests control_plane          # the local cluster itself: API servers without nodes
+beside cluster_tests node                   # and with one
+beside stage 'chart on an API server' hack/chart-install-test.sh
+beside stage 'plugin on an API server' hack/plugin-test.sh
+while [ "$running" -gt 0 ]; do ended; done
+cat "${shown[@]}"
 exit "$code"

@@ -49,8 +49,10 @@ impl ApiServer {
         let answering = Arc::clone(&server);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                // A client that hangs up in between tries again.
-                let _ = Self::answer(&answering, Arc::clone(&config), stream);
+                let (server, config) = (Arc::clone(&answering), Arc::clone(&config));
+                // Each on a thread: a client that gave up keeps its connection for later, and nothing comes on that.
+                // One that hangs up in between tries again.
+                std::thread::spawn(move || Self::answer(&server, config, stream).ok());
             }
         });
         (server, address, certificate)

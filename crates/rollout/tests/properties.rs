@@ -120,6 +120,10 @@ fn play(lab: &mut Lab, turns: &[Turn]) -> World {
             lab.observed.lock = Lock::Ours;
         }
         lab.run = record(&lab.plan, &lab.run, &decision, lab.now);
+        if matches!(decision, Decision::Settle(_) | Decision::Kill(_)) {
+            // A Job is looked up by its attempt, and this one is over, whether or not it was deleted.
+            lab.observed.job = Job::Absent;
+        }
         if turn.event == Event::DiesBeforeActing {
             continue;
         }

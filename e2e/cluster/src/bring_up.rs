@@ -18,6 +18,7 @@ use crate::images;
 use crate::kube_binary::{TOOLS, kube_binary};
 use crate::layout::NODE_DIRECTORY;
 use crate::program::{Health, Program};
+use crate::store::Store;
 use crate::take_down::take_down;
 
 /// How long anything may take to become ready.
@@ -30,8 +31,10 @@ pub(crate) fn bring_up(cluster: &Cluster) -> Result<Cluster> {
     let steps = || {
         let mut progress = Progress::new(cluster.options.progress);
         furnish(cluster, &binary)?;
+        let store = Store::of(&binary);
+        store.give(cluster)?;
         progress.step("files, namespaces");
-        cluster.run(|| start(cluster, pause.as_deref(), &mut progress))?;
+        cluster.run(|| start(cluster, &store, pause.as_deref(), &mut progress))?;
         write_options(cluster)
     };
     match steps() {
@@ -82,22 +85,27 @@ fn install(programs: &Path, tools: &Path, binary: &Path) -> Result<()> {
     Ok(())
 }
 
-fn start(cluster: &Cluster, pause: Option<&Path>, progress: &mut Progress) -> Result<()> {
+fn start(cluster: &Cluster, store: &Store, pause: Option<&Path>, progress: &mut Progress) -> Result<()> {
     use Program::{ApiServer, Containerd, ControllerManager, CoreDns, Etcd, Kubelet, Proxy, Scheduler};
     let watcher = Watcher::new(cluster)?;
     let all = |programs: &[Program]| programs.iter().try_for_each(|program| cluster.start(*program));
 
     all(&[Etcd])?;
+    let api_server = cluster.prepare(ApiServer)?;
     if pause.is_some() {
         all(&[Containerd])?;
     }
     // An API server that is refused by etcd tries again a whole second later; to be kept waiting is fine.
     watcher.listening(Etcd, 2379)?;
-    all(&[ApiServer])?;
+    drop(api_server);
+    // So does a controller manager with an API server that is not ready, which waits for a second once it listens.
+    watcher.listening(ApiServer, 6443)?;
+    let controllers = cluster.prepare(ControllerManager)?;
     watcher.healthy(&[Etcd, ApiServer])?;
+    store.keep(cluster)?;
     progress.step("etcd, kube-apiserver");
 
-    all(&[ControllerManager])?;
+    drop(controllers);
     if let Some(pause) = pause {
         all(&[Scheduler, Kubelet])?;
         kubectl_create(cluster, "bootstrap.yaml")?;
@@ -206,7 +214,7 @@ impl<'a> Watcher<'a> {
                     tail: self.cluster.log_tail(program),
                 });
             }
-            thread::sleep(Duration::from_millis(30));
+            thread::sleep(Duration::from_millis(15));
         }
     }
 }

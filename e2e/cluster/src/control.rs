@@ -2,6 +2,7 @@
 //! What a test does to the API server, it does with these.
 
 use std::fs;
+use std::process::ChildStdin;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -37,6 +38,9 @@ impl State {
         matches!(self, Self::Running(_))
     }
 }
+
+/// A program that awaits the end of its standard input: see e2e/kube/main.go.
+pub(crate) struct Prepared(#[expect(dead_code, reason = "held for its end only")] Option<ChildStdin>);
 
 impl Cluster {
     /// How each of its programs is.
@@ -92,19 +96,24 @@ impl Cluster {
 
     /// Starts a program that does not run. Returns at once: see [`Self::wait_healthy`].
     pub fn start(&self, program: Program) -> Result<()> {
+        self.prepare(program).map(drop)
+    }
+
+    /// Starts a program that does not run. One of Kubernetes' own gets ready, and goes on when the value is dropped.
+    pub(crate) fn prepare(&self, program: Program) -> Result<Prepared> {
         if self.state(program).exists() {
-            return Ok(());
+            return Ok(Prepared(None));
         }
         let mut command = self.namespace.command(&program.executable());
         command.args(program.arguments(self.options.node));
         // Collecting garbage half as often brings the API server up by half a second earlier.
-        command.env("GOGC", "400");
-        Process::start(
+        command.env("GOGC", "400").env("KUBE_AWAIT", "1");
+        let (_, input) = Process::start(
             command,
             &self.log_path(program),
             &self.layout.record(program.name()),
-        )
-        .map(drop)
+        )?;
+        Ok(Prepared(input))
     }
 
     /// Stops a program with SIGTERM, after 10 s with SIGKILL.

@@ -32,6 +32,7 @@ mod namespace;
 mod pki;
 mod process;
 mod program;
+mod store;
 mod take_down;
 
 pub use audit::{AuditLog, Mark, Request, peak_per_second};

@@ -4,7 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command that outlives us, its output appended to `log`, its record written to `record`.
-    pub(crate) fn start(mut command: Command, log: &Path, record: &Path) -> Result<Self> {
+    /// Starts a command that outlives us, its output appended to `log`, its record written to `record`. Its standard
+    /// input is open for as long as the second value.
+    pub(crate) fn start(
+        mut command: Command,
+        log: &Path,
+        record: &Path,
+    ) -> Result<(Self, Option<ChildStdin>)> {
         let output = OpenOptions::new()
             .create(true)
             .append(true)
@@ -31,7 +36,7 @@ impl Process {
         let errors = output.try_clone().context("open", log)?;
         // A process group of its own keeps Ctrl-C in the terminal away from it.
         command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(output)
             .stderr(errors)
             .process_group(0)
@@ -40,13 +45,12 @@ impl Process {
         let pid = Pid::from_child(&child);
         let stat =
             Stat::of(pid).ok_or_else(|| Error::Missing(format!("process {pid} has no /proc entry")))?;
+        let input = child.stdin.take();
         // While we live, the child is ours to reap; afterwards init does it.
         thread::spawn(move || child.wait());
         fs::write(record, format!("{} {}\n", pid.as_raw_nonzero(), stat.started)).context("write", record)?;
-        Ok(Self {
-            pid,
-            started: stat.started,
-        })
+        let started = stat.started;
+        Ok((Self { pid, started }, input))
     }
 
     /// The process of a record, whether alive or not; none when there is no (whole) record.
@@ -143,7 +147,7 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo started; exec sleep 1000"]);
 
-        let started = Process::start(command, &log, &record).unwrap();
+        let (started, _) = Process::start(command, &log, &record).unwrap();
         assert_eq!(Process::recorded(&record), Some(started));
         assert!(started.is_alive());
         started.signal(Signal::KILL).unwrap();

@@ -89,6 +89,31 @@ fn an_api_without_a_node_is_up_within_seconds() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_cluster_begins_with_what_an_api_server_makes_and_nothing_of_others() {
+    let begins = || {
+        let cluster = control_plane();
+        let names = |kind| cluster.kubectl(&["get", kind, "--output", "name"]).unwrap();
+        let found = ["namespaces", "clusterroles", "priorityclasses"].map(names);
+        cluster.kubectl(&["create", "namespace", "mine"]).unwrap();
+        cluster
+            .kubectl(&["create", "clusterrole", "mine", "--verb=get", "--resource=pods"])
+            .unwrap();
+        found
+    };
+    // The first makes the store that the second gets, unless an earlier one has.
+    let (first, second) = (begins(), begins());
+    assert_eq!(first, second);
+    let [namespaces, roles, classes] = second;
+    assert_eq!(namespaces.lines().count(), 4, "{namespaces}");
+    assert!(
+        roles.contains("clusterrole.rbac.authorization.k8s.io/admin\n"),
+        "{roles}"
+    );
+    assert_eq!(classes.lines().count(), 2, "{classes}");
+}
+
+#[test]
+#[ignore = "needs root"]
 fn the_audit_log_counts_each_request_once_under_its_user_agent() {
     let cluster = control_plane();
     let ours = |request: &Request| request.user_agent.starts_with("kubectl/") && !request.resource.is_empty();

@@ -14,8 +14,8 @@ use fake_waldur::{
 };
 use uuid::Uuid;
 
-/// How long a step of the agent may take: it starts in about 3 s on an idle machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a step of the agent may take: it starts in about 3 s on an idle machine, and other tests run beside these.
+const PATIENCE: Duration = Duration::from_mins(4);
 const VERSION: &str = "1.0.7";
 
 /// A fake with the demo world.

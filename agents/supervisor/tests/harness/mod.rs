@@ -36,7 +36,10 @@ impl Supervised {
 
     /// Supervises a script, with another program in front of the supervisor.
     pub(crate) fn start_under(test: &str, wrapper: &[&str], flags: &[&str], script: &str) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+        // Test programs run side by side, and two of them may have a test of the same name.
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(env!("CARGO_CRATE_NAME"))
+            .join(test);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("a directory for the test");
         let address = TcpListener::bind("127.0.0.1:0")

@@ -1,10 +1,14 @@
-//! A thousand objects at once, then nothing to do, then a restart. What each costs is printed.
+//! A thousand objects at once, then nothing to do, then a restart; two hundred rollouts at once. What each costs is
+//! printed.
 
 use std::env;
 use std::time::{Duration, Instant};
 
+use reeve_crds::names;
 use reeve_e2e::Program;
-use reeve_e2e_tests::{CHILDREN, Lab, Load, Operator, Traffic, idle, site};
+use reeve_e2e_tests::{CHILDREN, Hands, Lab, Load, Operator, Rollouts, Says, Traffic, idle, site, until};
+use reeve_rollout::{Outcome, StepResult};
+use serde_json::{Value, json};
 
 const OBJECTS: usize = 1000;
 const LOAD: Load = Load {
@@ -94,4 +98,75 @@ fn assert_idle(sent: &Traffic) {
         "sent while there was nothing to do: {:?}",
         sent.by_call()
     );
+}
+
+/// Rollouts at once, and what becomes of each fifth of them.
+const ROLLOUTS: usize = 200;
+const FATES: [(&str, &str, Outcome); 5] = [
+    ("good", "", Outcome::Success),
+    ("staging", "deploy-stage-staging", Outcome::Failed),
+    ("production", "deploy-live-production", Outcome::RolledBack),
+    ("verified", "verify-live-verified", Outcome::RolledBack),
+    ("public", "deploy-shown-public", Outcome::PartialSuccess),
+];
+
+fn rollout(index: usize) -> (String, Value) {
+    let (fate, ..) = FATES[index % FATES.len()];
+    let target = |name: &str, role: &str| {
+        json!({
+            "name": format!("{name}-{fate}"), "role": role, "retry": {"attempts": 1},
+            "kubernetes": {"serviceAccountName": "deployer", "set": [{
+                "apiVersion": "v1", "kind": "ConfigMap", "name": name, "path": "/data/revision",
+                "value": "{{revision}}"}]},
+        })
+    };
+    let targets = [
+        target("stage", "Staging"),
+        target("live", "Production"),
+        target("shown", "Public"),
+    ];
+    let name = format!("rollout-{index}");
+    let object = json!({
+        "apiVersion": names::API_VERSION, "kind": "DeploymentRollout", "metadata": {"name": name},
+        "spec": {"revision": "v1", "targets": targets},
+    });
+    (name, object)
+}
+
+pub(crate) async fn two_hundred_rollouts_at_once_all_end_as_they_should(lab: &Lab) {
+    let (rollouts, hands) = (Rollouts::of(lab).await, Hands::of(lab));
+    for (_, step, _) in FATES {
+        let failed = Says::Result(StepResult::Failed);
+        hands.says(step, &vec![failed; ROLLOUTS]);
+    }
+    let operator = lead(lab, "first").await;
+    println!("\n  before: {}", operator.usage());
+    let (mark, start) = (lab.mark(), Instant::now());
+    let all = (0..ROLLOUTS).map(rollout);
+    let created = all.map(|(_, object)| rollouts.create(object));
+    futures::future::join_all(created).await;
+    until("all have ended", Duration::from_mins(10), async || {
+        let found = rollouts.all().await;
+        let runs = found
+            .iter()
+            .filter_map(|rollout| rollout.status.as_ref()?.run.as_ref());
+        runs.filter(|run| run.outcome.is_some()).count() == ROLLOUTS
+    })
+    .await;
+    println!(
+        "  {ROLLOUTS} rollouts of three targets ended after {:.1} s, with {} attempts; {}",
+        start.elapsed().as_secs_f64(),
+        hands.attempts().len(),
+        operator.usage()
+    );
+    for index in 0..ROLLOUTS {
+        let (fate, _, outcome) = FATES[index % FATES.len()];
+        let run = rollouts.run(&rollout(index).0).await.expect("a run");
+        assert_eq!(run.outcome, Some(outcome), "{fate}: {:?}", run.ending);
+        let sum = run.systems_deployed().len() + run.rolled_back().len() + run.left_broken().len();
+        assert!(sum <= 3, "{run:?}");
+    }
+    let traffic = lab.settled(mark).await;
+    traffic.print("  runs", ROLLOUTS);
+    assert_idle(&idle(lab, &operator, idle_time()).await);
 }

@@ -152,5 +152,9 @@ fn main() -> ExitCode {
         "burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart",
         burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart,
     );
+    suite.add_alone(
+        "burst::two_hundred_rollouts_at_once_all_end_as_they_should",
+        burst::two_hundred_rollouts_at_once_all_end_as_they_should,
+    );
     suite.run()
 }
