@@ -10,15 +10,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use reeve_api_types::Duration;
 use reeve_operator::engine::CheckSettings;
 
-use crate::{import::Import, mode_word::ModeWord};
+use crate::{import::Import, mode_word::ModeWord, plan::arguments::Plan, rollouts::arguments::RolloutVerb};
 
 const EXIT_CODES: &str = "\
 Exit codes:
     0  reached: done, valid, or the object is Ready
     1  failed: a problem in the files, an error, or the object is Stalled or being deleted
     2  the command line is wrong
-    3  paused: spec.suspend or spec.stopped is set, and a person has to undo it
-  124  not reached in the time given (a status without --watch gives no time)";
+    3  a person has to act: it is suspended, stopped, waits for a word, or is a PartialSuccess
+  124  not reached in the time given (a status without --watch gives no time)
+  130  interrupted; a run that was followed goes on";
 
 /// Look at, check and steer the objects of Reeve.
 #[derive(Debug, Parser)]
@@ -87,6 +88,8 @@ pub(crate) enum Verb {
     Diagnose(Diagnose),
     Restart(Restart),
     Logs(Logs),
+    #[command(flatten)]
+    Rollout(RolloutVerb),
     /// Print a completion script
     ///
     /// For `kubectl reeve` itself, kubectl asks a program `kubectl_complete-reeve` on the PATH: make it a link to
@@ -163,31 +166,6 @@ pub(crate) struct Validate {
     /// Count a Secret or ConfigMap that the files do not have as a problem
     #[arg(long)]
     pub(crate) require_references: bool,
-}
-
-/// Show what a run of the rollouts in files would do: every step, and what each failure leads to. Needs no cluster.
-///
-/// Secrets and ConfigMaps that the files do not have are no problem; those that they have are looked into.
-#[derive(Debug, Args)]
-pub(crate) struct Plan {
-    #[command(flatten)]
-    pub(crate) files: Files,
-    /// Format; mermaid is a flow chart
-    #[arg(short, long, value_enum, default_value = "table")]
-    pub(crate) output: PlanFormat,
-}
-
-/// Formats of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlanFormat {
-    /// For people
-    Table,
-    /// YAML
-    Yaml,
-    /// JSON
-    Json,
-    /// A flow chart in Mermaid's notation
-    Mermaid,
 }
 
 /// An object in the cluster.

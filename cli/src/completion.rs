@@ -116,7 +116,15 @@ mod tests {
 
     #[test]
     fn kubectl_is_told_verbs_kinds_flags_and_values() {
-        assert_eq!(answers("re"), ["render", "reconcile", "resume", "restart", ":4"]);
+        assert_eq!(
+            answers("re"),
+            ["render", "reconcile", "resume", "restart", "retry", ":4"]
+        );
+        assert_eq!(
+            answers("deploy a --environment "),
+            ["Staging", "Production", ":4"]
+        );
+        assert_eq!(answers("approve a "), [":4"]);
         assert_eq!(
             answers("-n hpc status s"),
             ["siteagent", "siteagents", "sag", ":4"]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     cluster::ClusterError, failover::FailoverError, logs::LogsError, output::OutputError,
-    restart::RestartError,
+    restart::RestartError, rollouts::RolloutError,
 };
 
 /// What a verb came to.
@@ -16,10 +16,12 @@ pub(crate) enum Outcome {
     Failed,
     /// The command line is wrong.
     Usage,
-    /// Suspended or stopped: a person has to act.
+    /// Suspended, stopped, or waiting for a person; or a rollout that has come through in part.
     Paused,
     /// Still going on when the time was up.
     TimedOut,
+    /// Interrupted by a person or a pipeline while something was followed that goes on.
+    Interrupted,
 }
 
 impl Outcome {
@@ -31,6 +33,8 @@ impl Outcome {
             Self::Usage => 2,
             Self::Paused => 3,
             Self::TimedOut => 124,
+            // As shells say of a process that Ctrl-C has ended.
+            Self::Interrupted => 130,
         }
     }
 
@@ -38,7 +42,7 @@ impl Outcome {
     pub(crate) fn worst(outcomes: impl IntoIterator<Item = Self>) -> Self {
         let weight = |outcome: &Self| match outcome {
             Self::Reached => 0,
-            Self::TimedOut => 1,
+            Self::TimedOut | Self::Interrupted => 1,
             Self::Paused => 2,
             Self::Failed => 3,
             Self::Usage => 4,
@@ -71,6 +75,9 @@ pub(crate) enum Error {
     /// No log could be shown.
     #[error(transparent)]
     Logs(#[from] LogsError),
+    /// A rollout cannot be asked for that.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
     /// Standard output.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -91,6 +98,7 @@ impl Error {
             Self::Output(error) if error.reader_left() => Outcome::Reached,
             Self::Restart(error) => error.outcome(),
             Self::Logs(error) => error.outcome(),
+            Self::Rollout(error) => error.outcome(),
             Self::Cluster(_) | Self::Failover(_) | Self::Output(_) | Self::NothingToDo => Outcome::Failed,
         }
     }
@@ -115,8 +123,8 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_the_documentation() {
-        use Outcome::{Failed, Paused, Reached, TimedOut, Usage};
-        let codes = [Reached, Failed, Usage, Paused, TimedOut].map(Outcome::code);
-        assert_eq!(codes, [0, 1, 2, 3, 124]);
+        use Outcome::{Failed, Interrupted, Paused, Reached, TimedOut, Usage};
+        let codes = [Reached, Failed, Usage, Paused, TimedOut, Interrupted].map(Outcome::code);
+        assert_eq!(codes, [0, 1, 2, 3, 124, 130]);
     }
 }

@@ -1,5 +1,5 @@
-//! `kubectl reeve`: look at, check and steer the objects of Reeve. `render`, `validate`, `plan`, `import` and `crds`
-//! need no cluster; the other verbs speak to the one that kubectl would speak to.
+//! `kubectl reeve`: look at, check and steer the objects of Reeve. `render`, `validate`, `plan` of files, `import` and
+//! `crds` need no cluster; the other verbs speak to the one that kubectl would speak to.
 
 mod arguments;
 mod cluster;
@@ -19,6 +19,7 @@ mod plan;
 mod progress;
 mod render;
 mod restart;
+mod rollouts;
 mod status;
 mod validate;
 mod verbs;
@@ -92,7 +93,7 @@ async fn run(
     match verb {
         Verb::Render(render) => render::run(&render, namespace, out, err),
         Verb::Validate(validate) => validate::run(&validate, namespace, out, err),
-        Verb::Plan(plan) => plan::run(&plan, namespace, out, err),
+        Verb::Plan(plan) if plan.rollout.is_none() => plan::run(&plan, namespace, out, err),
         Verb::Crds { output } => verbs::crds(output, out),
         Verb::Import(import) => import::run(&import, connection.namespace.as_deref(), out, err),
         Verb::Completion { shell } => {
@@ -115,9 +116,10 @@ async fn in_cluster(verb: Verb, connection: &Connection, console: Console<'_>) -
         Verb::Restart(arguments) => restart::restart(&cluster, &arguments, console).await,
         Verb::Logs(arguments) => logs::logs(&cluster, &arguments, console).await,
         Verb::Resume(target) => verbs::suspend(&cluster, &target, false, console).await,
+        Verb::Rollout(verb) => rollouts::run(&cluster, &verb, console).await,
+        Verb::Plan(plan) => rollouts::plan(&cluster, &plan, console).await,
         Verb::Render(_)
         | Verb::Validate(_)
-        | Verb::Plan(_)
         | Verb::Crds { .. }
         | Verb::Import(_)
         | Verb::Completion { .. } => Ok(Outcome::Usage),

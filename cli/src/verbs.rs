@@ -9,12 +9,13 @@ use reeve_crds::names;
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{Document, Reconcile, Status, Target, Verb},
+    arguments::{Document, Format, Reconcile, Status, Target, Verb},
     cluster::{Cluster, FIELD_MANAGER},
     exit::{Error, Outcome},
     follow::{Follow, Followed},
     kinds::{self, Row},
     output::{OutputError, write_document},
+    rollouts,
     status::{State, Verdict, list, view},
 };
 
@@ -49,7 +50,13 @@ pub(crate) async fn status(
     // Read first, even to follow it: what is not there or not allowed shows at once.
     let mut object = get(cluster, kind, &name).await?;
     let mut outcome = Verdict::of(&object).state.outcome();
-    if arguments.watch {
+    if arguments.watch && kind.name == "DeploymentRollout" {
+        let limit = arguments.timeout.get();
+        let quiet = arguments.output != Format::Table;
+        let followed = rollouts::watch(cluster, &name, limit, quiet, console.err).await?;
+        outcome = followed.outcome;
+        object = followed.object.unwrap_or(object);
+    } else if arguments.watch {
         let limit = arguments.timeout.get();
         let follow = Follow {
             cluster,
@@ -190,9 +197,13 @@ pub(crate) fn check(verb: &Verb) -> Result<(), Error> {
         Verb::Diagnose(diagnose) => one(&diagnose.target).map(drop),
         Verb::Restart(restart) => one(&restart.target).map(drop),
         Verb::Logs(logs) => one(&logs.target).map(drop),
+        Verb::Rollout(verb) => rollouts::name(verb.rollout()).map(drop),
+        Verb::Plan(plan) => plan
+            .rollout
+            .as_deref()
+            .map_or(Ok(()), |name| rollouts::name(name).map(drop)),
         Verb::Render(_)
         | Verb::Validate(_)
-        | Verb::Plan(_)
         | Verb::Crds { .. }
         | Verb::Import(_)
         | Verb::Completion { .. } => Ok(()),

@@ -2,7 +2,7 @@
 //! later: after a rollout, a failover, a restart.
 
 mod lines;
-mod pod;
+pub(crate) mod pod;
 mod printer;
 mod tail;
 

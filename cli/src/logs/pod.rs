@@ -52,8 +52,13 @@ impl AgentPod {
 }
 
 fn status(pod: &Pod) -> Option<&ContainerStatus> {
+    status_of(pod, AGENT_CONTAINER)
+}
+
+/// What the kubelet says of the container of that name.
+pub(crate) fn status_of<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    containers.iter().find(|status| status.name == AGENT_CONTAINER)
+    containers.iter().find(|status| status.name == container)
 }
 
 fn run(pod: &Pod) -> Run {
@@ -67,8 +72,8 @@ fn run(pod: &Pod) -> Run {
     }
 }
 
-/// What keeps a pod from starting its agent: the first thing that is not done.
-fn waits_for(pod: &Pod, agent: Option<&ContainerStatus>) -> String {
+/// What keeps a pod from starting its container: the first thing that is not done.
+pub(crate) fn waits_for(pod: &Pod, agent: Option<&ContainerStatus>) -> String {
     let Some(status) = &pod.status else {
         return "a node".to_owned();
     };

@@ -9,10 +9,10 @@ mod verdict;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use table::Section;
+pub(crate) use age::age;
+pub(crate) use table::{Cell, Section};
 pub(crate) use verdict::{State, Verdict};
 
-use self::table::Cell;
 use crate::{
     kinds::Row,
     output::{BAD, GOOD, HEADING, one_line},
@@ -55,7 +55,7 @@ pub(crate) fn list(objects: &[Value], with_namespace: bool, now: Timestamp) -> S
             Cell::from(name),
             Cell::styled(verdict.state.name(), verdict.state.style()),
             Cell::from(&verdict.reason),
-            Cell::from(age::age(
+            Cell::from(age(
                 object["metadata"]["creationTimestamp"]
                     .as_str()
                     .unwrap_or_default(),
@@ -93,7 +93,7 @@ fn conditions(object: &Value, verdict: &Verdict, now: Timestamp) -> Section {
             Cell::from(&condition.type_),
             Cell::styled(&condition.status, style),
             Cell::from(&condition.reason),
-            Cell::from(age::age(&condition.last_transition_time, now)),
+            Cell::from(age(&condition.last_transition_time, now)),
             Cell::from(message),
         ]
     });

@@ -103,6 +103,33 @@ fn an_object_that_nobody_has_looked_at_says_so() {
 }
 
 #[test]
+fn a_rollout_shows_its_phases_and_what_it_asks_persons() {
+    let begun = "2026-01-02T03:00:00Z";
+    let step = |phase: &str, id: &str, state: &str| {
+        json!({"id": id, "phase": phase, "target": "thinkpad", "state": state, "attempt": 1, "startedAt": begun,
+            "attemptAt": begun, "endedAt": "2026-01-02T03:00:40Z"})
+    };
+    let mut rollout = object(&json!({
+        "conditions": [condition("Ready", "False", "WaitingForApproval", "Production waits for approval"),
+            condition("Reconciling", "True", "WaitingForApproval", "Production waits for approval")],
+        "run": {
+            "id": "site-2-abcde", "number": 2, "revision": "v2", "environment": "Production", "startedAt": begun,
+            "phase": "Tests",
+            "steps": [step("Preflight", "preflight-thinkpad", "Succeeded"), step("Staging", "deploy-thinkpad", "Succeeded")],
+            "targets": [{"name": "thinkpad", "role": "Staging", "state": "Deployed", "commit": "c0ffee"}],
+            "approvals": [{"before": "Production", "state": "Pending", "since": begun}],
+            "waiting": {"for": "Approval", "since": begun, "until": "2026-01-02T11:00:00Z", "message": "Production waits for approval"},
+        },
+        "failedNotifications": [{"name": "chat", "message": "status 403"}],
+        "history": [{"id": "site-1-fghij", "number": 1, "revision": "v1", "outcome": "RolledBack", "phase": "Verification",
+            "startedAt": begun, "endedAt": "2026-01-02T03:03:05Z", "message": "checks have failed"}],
+    }));
+    rollout["kind"] = json!("DeploymentRollout");
+    let row = kinds::of_kind("DeploymentRollout").expect("a kind");
+    insta::assert_snapshot!(anstream::adapter::strip_str(&view(row, &rollout, now())).to_string());
+}
+
+#[test]
 fn several_objects_are_a_line_each() {
     let mut suspended = running();
     suspended["metadata"]["name"] = json!("other");

@@ -26,6 +26,10 @@ pub(crate) enum State {
     Suspended,
     /// `spec.stopped` has scaled it to zero.
     Stopped,
+    /// A rollout's run waits until a person says something.
+    Asking,
+    /// A rollout has come through in part, and a person has to look at the rest.
+    Partial,
     /// It is being deleted.
     Terminating,
     /// What was asked for came out well.
@@ -41,7 +45,7 @@ impl State {
             Self::Ready | Self::Passed => Outcome::Reached,
             Self::InProgress => Outcome::TimedOut,
             Self::Stalled | Self::Terminating | Self::Failed => Outcome::Failed,
-            Self::Suspended | Self::Stopped => Outcome::Paused,
+            Self::Suspended | Self::Stopped | Self::Asking | Self::Partial => Outcome::Paused,
         }
     }
 
@@ -54,7 +58,7 @@ impl State {
     pub(crate) const fn style(self) -> Style {
         match self {
             Self::Ready | Self::Passed => GOOD,
-            Self::InProgress | Self::Suspended | Self::Stopped => WAITING,
+            Self::InProgress | Self::Suspended | Self::Stopped | Self::Asking | Self::Partial => WAITING,
             Self::Stalled | Self::Terminating | Self::Failed => BAD,
         }
     }
@@ -67,6 +71,8 @@ impl State {
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
             Self::Stopped => "Stopped",
+            Self::Asking => "Waiting for a person",
+            Self::Partial => "Partial success",
             Self::Terminating => "Terminating",
             Self::Passed => "Passed",
             Self::Failed => "Failed",
@@ -118,7 +124,14 @@ impl Verdict {
             (names::CONDITION_SUSPENDED, State::Suspended),
             (names::CONDITION_RECONCILING, State::InProgress),
         ] {
+            if let (State::InProgress, Some(asks)) = (state, asks(object)) {
+                return asks;
+            }
             if let Some(condition) = holds(type_) {
+                let state = match condition.reason.as_str() {
+                    names::REASON_PARTIAL_SUCCESS => State::Partial,
+                    _ => state,
+                };
                 return new(state, &condition.reason, condition.message.as_str().into());
             }
         }
@@ -152,6 +165,19 @@ impl Verdict {
             message: "the operator has not seen the request yet".to_owned(),
         }
     }
+}
+
+/// That the run of a rollout waits for a person's word.
+fn asks(object: &Value) -> Option<Verdict> {
+    let run = &object["status"]["run"];
+    let waiting = &run["waiting"];
+    let word = waiting["for"].as_str()?;
+    let asks = run["outcome"].is_null() && ["Approval", "Judgement"].contains(&word);
+    asks.then(|| Verdict {
+        state: State::Asking,
+        reason: word.to_owned(),
+        message: waiting["message"].as_str().unwrap_or_default().to_owned(),
+    })
 }
 
 /// A condition, as lenient as a reader can be: another version may have written it.
@@ -266,6 +292,29 @@ mod tests {
                 "{conditions:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_rollout_that_came_through_in_part_is_for_a_person_to_look_at() {
+        let verdict = Verdict::of(&object(2, &[("Stalled", "True", "PartialSuccess")]));
+        assert_eq!(
+            (verdict.state, verdict.state.outcome()),
+            (State::Partial, Outcome::Paused)
+        );
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_word_is_told_from_one_that_works() {
+        let mut object = object(2, &[("Reconciling", "True", "WaitingForApproval")]);
+        object["status"]["run"] = json!({"waiting": {"for": "Approval", "message": "Production waits"}});
+        let verdict = Verdict::of(&object);
+        assert_eq!(
+            (verdict.state, verdict.message.as_str()),
+            (State::Asking, "Production waits")
+        );
+        assert_eq!(verdict.state.outcome(), Outcome::Paused);
+        object["status"]["run"]["waiting"]["for"] = json!("Lock");
+        assert_eq!(Verdict::of(&object).state, State::InProgress);
     }
 
     #[test]

@@ -145,6 +145,21 @@ impl HistoryEntry {
     }
 }
 
+impl From<&HistoryEntry> for RunResult {
+    /// The result as far as history tells it: without details of phases, which are in the run's record.
+    fn from(entry: &HistoryEntry) -> Self {
+        let failed = entry.outcome != Outcome::Success && !entry.message.is_empty();
+        Self {
+            status: entry.outcome.slug(),
+            phase: slug(entry.phase),
+            systems_deployed: entry.systems_deployed.clone(),
+            duration_seconds: seconds(entry.started_at, entry.ended_at),
+            error: failed.then(|| entry.message.clone()),
+            details: BTreeMap::new(),
+        }
+    }
+}
+
 impl RunResult {
     /// The result of a run as it is at `now`.
     pub fn of(run: &Run, now: Timestamp) -> Self {

@@ -105,7 +105,7 @@ fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
 }
 
 async fn look(pods: &Api<Pod>, script: &Mutex<Script>) {
-    let steps = ListParams::default().labels("app.kubernetes.io/component=step");
+    let steps = ListParams::default().labels("app.kubernetes.io/component in (step, look)");
     // The API server may be away in the middle of a test.
     let Ok(found) = pods.list(&steps).await else {
         return;

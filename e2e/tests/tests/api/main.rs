@@ -15,6 +15,7 @@ mod put_back;
 mod refusals;
 mod restarts;
 mod rights;
+mod rollout_verbs;
 mod rollouts;
 mod standbys;
 mod switches;
@@ -135,6 +136,12 @@ fn main() -> ExitCode {
         verbs {
             kubectl_reeve_restart_rolls_the_modes_it_names_and_waits_for_the_new_pods,
             kubectl_reeve_restart_and_logs_say_why_there_is_nothing_to_do,
+        }
+        rollout_verbs {
+            a_run_is_watched_to_its_question_approved_and_followed_to_its_end,
+            a_failed_run_is_told_to_scripts_tried_again_and_put_back,
+            a_run_that_is_aborted_ends_for_both_who_follow_it,
+            targets_are_looked_at_and_the_operator_leaves_the_jobs_to_the_plugin,
         }
         rights {
             every_right_that_the_chart_grants_is_used,

@@ -1,20 +1,26 @@
 //! `plan`: what a run of the rollouts in files would do, without a cluster; and how their specs are checked.
 
+pub(crate) mod arguments;
+
 use std::io::Write;
 
 use reeve_api_types::{Problem, Reason};
 use reeve_crds::DeploymentRollout;
-use reeve_operator::engine::{Settings, dereference::of_sources};
-use reeve_rollout::{Plan, references, validate, validate_alone};
+use reeve_operator::{
+    controllers::deployment_rollout::check,
+    engine::{Settings, dereference::of_sources},
+};
+use reeve_rollout::{Plan, references, validate_alone};
 use serde_json::Value;
 
 use crate::{
-    arguments::{self, Document, OperatorSettings, PlanFormat},
+    arguments::{Document, Files, OperatorSettings},
     exit::{Error, Outcome},
     files::{self, Object, Sources},
     findings::{self, Finding},
     kinds::{self, Checker},
-    output::{OutputError, write_documents},
+    output::{OutputError, one_line, write_documents},
+    plan::arguments::PlanFormat,
 };
 
 /// Prints the plan of each rollout, or all that is wrong.
@@ -25,7 +31,11 @@ pub(crate) fn run(
     err: &mut dyn Write,
 ) -> Result<Outcome, Error> {
     let settings = Settings::from(&OperatorSettings::default());
-    let mut input = files::read(&arguments.files, namespace)?;
+    let files = Files {
+        files: arguments.files.clone(),
+        recursive: arguments.recursive,
+    };
+    let mut input = files::read(&files, namespace)?;
     let mut problems = std::mem::take(&mut input.findings);
     let mut checker = Checker::default();
     let is_rollout = |object: &&Object| object.kind.resource().kind == "DeploymentRollout";
@@ -56,6 +66,27 @@ pub(crate) fn run(
         return Err(Error::NothingToDo);
     }
     print(&plans, arguments.output, out)?;
+    Ok(Outcome::Reached)
+}
+
+/// Prints the plan of an object as the cluster has it, or all that is wrong with it. What it refers to is not looked at.
+pub(crate) fn of_object(
+    object: &Value,
+    label: &str,
+    format: PlanFormat,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Outcome, Error> {
+    match plan(object) {
+        Ok(plan) => print(&[plan], format, out)?,
+        Err(problems) => {
+            for Problem { path, message, .. } in problems {
+                let line = one_line(&format!("{path}: {message}"));
+                writeln!(err, "{label}: {line}").map_err(OutputError::from)?;
+            }
+            return Ok(Outcome::Failed);
+        }
+    }
     Ok(Outcome::Reached)
 }
 
@@ -95,14 +126,13 @@ fn plan(object: &Value) -> Result<Plan, Vec<Problem>> {
 /// Everything that is wrong with a rollout with its defaults filled in; what it refers to is looked up in `sources`.
 pub(crate) fn checked(object: &Value, sources: &Sources) -> Result<(), Vec<Problem>> {
     let object = typed(object)?;
-    let rollout = &object.spec.rollout;
     let needed = of_sources(
-        references(rollout, &kinds::whole())
+        references(&object.spec.rollout, &kinds::whole())
             .into_iter()
             .map(|used| used.source),
     );
     let content = sources.resolve(object.metadata.namespace.as_deref().unwrap_or_default(), &needed);
-    validate(rollout, &content, &kinds::whole()).map(|_| ())
+    check(&object.spec, Some(&content), &kinds::whole()).map(|_| ())
 }
 
 /// What is no mistake in a rollout but goes unprotected.
