@@ -109,6 +109,8 @@ pub struct News {
     pub reason: &'static str,
     /// A sentence.
     pub note: String,
+    /// What was done. Events of one reason and one action are counted as one, with the note of the first. None: the pass.
+    pub action: Option<String>,
     /// Whether something went wrong: the event is a warning.
     pub warns: bool,
     /// How it counts, if it does.

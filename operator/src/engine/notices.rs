@@ -68,7 +68,10 @@ impl Notices {
                 },
                 reason: news.reason.to_owned(),
                 note: Some(cut(news.note.clone())),
-                action: names::ACTION_RECONCILE.to_owned(),
+                action: news
+                    .action
+                    .clone()
+                    .unwrap_or_else(|| names::ACTION_RECONCILE.to_owned()),
                 secondary: None,
             };
             self.publish(object, &event).await;

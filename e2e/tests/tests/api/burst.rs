@@ -137,7 +137,7 @@ pub(crate) async fn two_hundred_rollouts_at_once_all_end_as_they_should(lab: &La
     let (rollouts, hands) = (Rollouts::of(lab).await, Hands::of(lab));
     for (_, step, _) in FATES {
         let failed = Says::Result(StepResult::Failed);
-        hands.says(step, &vec![failed; ROLLOUTS]);
+        hands.says(step, &[failed; ROLLOUTS]);
     }
     let operator = lead(lab, "first").await;
     println!("\n  before: {}", operator.usage());

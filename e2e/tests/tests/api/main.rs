@@ -68,23 +68,6 @@ fn main() -> ExitCode {
             named_fields_of_any_objects_are_set_and_put_back,
             a_field_that_somebody_else_has_set_is_left_and_one_that_is_not_there_is_named,
         }
-        rollouts {
-            a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_alone,
-            each_failure_ends_as_the_table_says,
-            the_leader_killed_in_preflight_changes_nothing,
-            the_leader_killed_while_secrets_are_brought_changes_nothing,
-            the_leader_killed_while_a_snapshot_is_taken_changes_nothing,
-            the_leader_killed_in_staging_changes_nothing,
-            the_leader_killed_during_tests_changes_nothing,
-            the_leader_killed_in_production_changes_nothing,
-            the_leader_killed_in_public_changes_nothing,
-            the_leader_killed_in_verification_changes_nothing,
-            a_lost_result_is_asked_for_and_no_effect_is_repeated,
-            a_second_run_waits_for_the_lock_names_its_holder_or_is_aborted,
-            people_approve_suspend_abort_retry_and_roll_back,
-            a_new_revision_supersedes_the_run_and_a_deletion_lets_the_step_end,
-            receivers_are_told_by_jobs_and_a_failure_to_do_so_fails_nothing,
-        }
         monitors {
             a_pod_monitor_is_made_once_its_type_is_served_and_until_then_nothing_waits_for_it,
         }
@@ -137,17 +120,12 @@ fn main() -> ExitCode {
             kubectl_reeve_restart_rolls_the_modes_it_names_and_waits_for_the_new_pods,
             kubectl_reeve_restart_and_logs_say_why_there_is_nothing_to_do,
         }
-        rollout_verbs {
-            a_run_is_watched_to_its_question_approved_and_followed_to_its_end,
-            a_failed_run_is_told_to_scripts_tried_again_and_put_back,
-            a_run_that_is_aborted_ends_for_both_who_follow_it,
-            targets_are_looked_at_and_the_operator_leaves_the_jobs_to_the_plugin,
-        }
         rights {
             every_right_that_the_chart_grants_is_used,
             in_single_namespaces_roles_suffice_and_nothing_else_is_touched,
         }
     }
+    rollouts(&mut suite);
     suite.add_alone(
         "burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart",
         burst::a_thousand_objects_cost_nothing_once_they_have_their_children_not_even_after_a_restart,
@@ -157,4 +135,32 @@ fn main() -> ExitCode {
         burst::two_hundred_rollouts_at_once_all_end_as_they_should,
     );
     suite.run()
+}
+
+fn rollouts(suite: &mut Suite) {
+    tests! { suite:
+        rollouts {
+            a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_alone,
+            each_failure_ends_as_the_table_says,
+            the_leader_killed_in_preflight_changes_nothing,
+            the_leader_killed_while_secrets_are_brought_changes_nothing,
+            the_leader_killed_while_a_snapshot_is_taken_changes_nothing,
+            the_leader_killed_in_staging_changes_nothing,
+            the_leader_killed_during_tests_changes_nothing,
+            the_leader_killed_in_production_changes_nothing,
+            the_leader_killed_in_public_changes_nothing,
+            the_leader_killed_in_verification_changes_nothing,
+            a_lost_result_is_asked_for_and_no_effect_is_repeated,
+            a_second_run_waits_for_the_lock_names_its_holder_or_is_aborted,
+            people_approve_suspend_abort_retry_and_roll_back,
+            a_new_revision_supersedes_the_run_and_a_deletion_lets_the_step_end,
+            receivers_are_told_by_jobs_and_a_failure_to_do_so_fails_nothing,
+        }
+        rollout_verbs {
+            a_run_is_watched_to_its_question_approved_and_followed_to_its_end,
+            a_failed_run_is_told_to_scripts_tried_again_and_put_back,
+            a_run_that_is_aborted_ends_for_both_who_follow_it,
+            targets_are_looked_at_and_the_operator_leaves_the_jobs_to_the_plugin,
+        }
+    }
 }

@@ -66,7 +66,11 @@ pub(crate) async fn a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_
         data.keys().collect::<Vec<_>>(),
         ["plan.json", "record.json", "run.json"]
     );
-    assert_eq!(rollouts.kept().await, [run.id.clone()], "the plan alone is gone");
+    assert_eq!(
+        rollouts.kept().await,
+        std::slice::from_ref(&run.id),
+        "the plan alone is gone"
+    );
     until("nothing is left of the steps", SOON, async || {
         let jobs = lab.api::<Job>().list(&ListParams::default()).await;
         let pods = lab.api::<Pod>().list(&ListParams::default()).await;
@@ -90,64 +94,72 @@ pub(crate) async fn a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_
     lab.all_traffic().print("a rollout of three targets", 1);
 }
 
+/// A row of the failure table.
+struct Scenario {
+    name: &'static str,
+    /// The step that fails, so many times.
+    step: &'static str,
+    times: usize,
+    outcome: Outcome,
+    rolled_back: &'static [&'static str],
+    deployed: &'static [&'static str],
+}
+
+const fn scenario(
+    name: &'static str,
+    step: &'static str,
+    outcome: Outcome,
+    rolled_back: &'static [&'static str],
+) -> Scenario {
+    Scenario {
+        name,
+        step,
+        times: 1,
+        outcome,
+        rolled_back,
+        deployed: &[],
+    }
+}
+
 pub(crate) async fn each_failure_ends_as_the_table_says(lab: &Lab) {
     let (rollouts, hands) = (Rollouts::of(lab).await, Hands::of(lab));
     let _operator = lab.operator("first").lead().await;
-    let scenarios: [(&str, &str, usize, Outcome, &[&str], &[&str], &str); 5] = [
-        (
-            "staging",
-            "deploy-thinkpad",
-            1,
-            Outcome::Failed,
-            &["thinkpad"],
-            &[],
-            "RunFailed",
-        ),
-        (
-            "tests",
-            "tests",
-            1,
-            Outcome::Failed,
-            &["thinkpad"],
-            &[],
-            "RunFailed",
-        ),
-        (
+    let scenarios = [
+        scenario("staging", "deploy-thinkpad", Outcome::Failed, &["thinkpad"]),
+        scenario("tests", "tests", Outcome::Failed, &["thinkpad"]),
+        scenario(
             "production",
             "deploy-rtx1080",
-            1,
             Outcome::RolledBack,
             &["thinkpad", "rtx1080"],
-            &[],
-            "RolledBack",
         ),
-        (
-            "public",
-            "deploy-vps",
-            3,
-            Outcome::PartialSuccess,
-            &["vps"],
-            &["thinkpad", "rtx1080"],
-            "PartialSuccess",
-        ),
-        (
+        Scenario {
+            times: 3,
+            deployed: &["thinkpad", "rtx1080"],
+            ..scenario("public", "deploy-vps", Outcome::PartialSuccess, &["vps"])
+        },
+        scenario(
             "verification",
             "verify-rtx1080",
-            1,
             Outcome::RolledBack,
             &["thinkpad", "rtx1080", "vps"],
-            &[],
-            "RolledBack",
         ),
     ];
-    for (name, step, times, outcome, rolled_back, deployed, reason) in scenarios {
+    for scenario in scenarios {
+        let Scenario {
+            name, step, outcome, ..
+        } = scenario;
         let mut change = without_pauses();
         change["lock"] = json!(name);
-        hands.says(step, &vec![FAILED; times]);
+        hands.says(step, &vec![FAILED; scenario.times]);
         rollouts.create(Rollouts::homelab(name, &change)).await;
         let run = rollouts.ends_with(name, 1, outcome).await;
-        assert_eq!(run.rolled_back(), rolled_back, "{name}");
-        assert_eq!(run.systems_deployed(), deployed, "{name}");
+        assert_eq!(run.rolled_back(), scenario.rolled_back, "{name}");
+        assert_eq!(run.systems_deployed(), scenario.deployed, "{name}");
+        let reason = match outcome {
+            Outcome::Failed => "RunFailed",
+            other => other.name(),
+        };
         let message = rollouts.reason(name, reason).await;
         assert!(message.contains(&format!("{step} says so")), "{message}");
     }

@@ -37,13 +37,8 @@ enum Beginning {
 /// The id of a run. The same for the same wish, so that one that was interrupted in the middle of it is begun once.
 fn id(owner: &Owner, number: i64, wish: &Wish) -> String {
     let hash = Sha256::digest(format!("{}/{number}/{wish:?}", owner.uid));
-    let digits: String = hash
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .chars()
-        .take(DIGITS)
-        .collect();
+    let mut digits = format!("{:06x}", u32::from_be_bytes([0, hash[0], hash[1], hash[2]]));
+    digits.truncate(DIGITS);
     names::fit(&format!("{}-{number}-{digits}", owner.name.replace('.', "-")))
 }
 

@@ -100,8 +100,7 @@ impl RolloutMetrics {
         let result = match step.state {
             StepState::Succeeded => "Succeeded",
             StepState::Inconclusive => "Inconclusive",
-            StepState::Failed if step.failures == 0 => "Errored",
-            StepState::Retrying if step.failures == 0 => "Errored",
+            StepState::Failed | StepState::Retrying if step.failures == 0 => "Errored",
             _ => "Failed",
         };
         let label = Attempt {

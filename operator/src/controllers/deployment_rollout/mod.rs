@@ -17,6 +17,7 @@ mod telling;
 mod turn;
 mod validate;
 mod wishes;
+mod write;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -141,7 +142,7 @@ impl Rollouts {
             ..Known::default()
         });
         let result = match &entry {
-            Entry::Good(object) => self.turn(key, object, &mut known).await,
+            Entry::Good(object) => Box::pin(self.turn(key, object, &mut known)).await,
             Entry::Malformed(invalid) => self.malformed(key, invalid, &mut known).await,
         };
         self.memory().insert(key.clone(), known);
@@ -242,7 +243,7 @@ impl Reconcile for Rollouts {
     }
 
     async fn pass(&self, key: &ObjectKey) -> Result<(), PassError> {
-        self.look(key).await
+        Box::pin(self.look(key)).await
     }
 
     fn note(&self, key: &ObjectKey) {

@@ -11,6 +11,7 @@ fn news(reason: &'static str, warns: bool, note: String) -> News {
     News {
         reason,
         note,
+        action: None,
         warns,
         count: None,
     }
@@ -31,7 +32,13 @@ pub(super) fn of(before: Option<&Run>, after: &Run) -> Vec<News> {
     }
     for step in &after.steps {
         let known = before.and_then(|run| run.status_of(&step.id));
-        found.extend(of_step(known, step));
+        let news = of_step(known, step);
+        // Each attempt is told of by itself.
+        let action = format!("{}/{}/{}", after.id, step.id, step.attempt);
+        found.extend(news.map(|news| News {
+            action: Some(names::fit(&action)),
+            ..news
+        }));
     }
     if let Some(question) = conclude::asked(after)
         && before.and_then(conclude::asked).is_none()
@@ -47,7 +54,7 @@ pub(super) fn of(before: Option<&Run>, after: &Run) -> Vec<News> {
 /// Whether the attempt that `after` speaks of has ended since `before`.
 fn ended(before: Option<&StepStatus>, after: &StepStatus) -> bool {
     let same = |known: &&StepStatus| known.attempt == after.attempt && known.state == after.state;
-    conclude::has_ended(after.state) && before.filter(same).is_none()
+    conclude::has_ended(after.state) && !before.as_ref().is_some_and(same)
 }
 
 fn of_step(before: Option<&StepStatus>, after: &StepStatus) -> Option<News> {

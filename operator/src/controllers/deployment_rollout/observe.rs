@@ -50,8 +50,8 @@ pub(super) fn best<'a>(pods: impl Iterator<Item = (&'a str, &'a JobPodState)>) -
 }
 
 /// Why an ended Job has no report, as far as its pods tell.
-fn lost<'a>(end: &JobEnd, pods: impl Iterator<Item = &'a JobPodState>) -> Option<String> {
-    let told = pods.filter_map(|pod| why(pod)).next()?;
+fn lost<'a>(end: &JobEnd, mut pods: impl Iterator<Item = &'a JobPodState>) -> Option<String> {
+    let told = pods.find_map(why)?;
     Some(format!("{told}{}", of_job(end)))
 }
 

@@ -1,5 +1,5 @@
 //! What is kept of runs beside the status: the frozen plan of the one that goes on, and the record of each that has ended.
-//! Both are immutable ConfigMaps that the rollout owns.
+//! Both are immutable `ConfigMap`s that the rollout owns.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{

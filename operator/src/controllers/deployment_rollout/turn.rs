@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use kube::{Api, ResourceExt, api::ObjectMeta};
+use kube::{Api, api::ObjectMeta};
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
 use reeve_rollout::{
     About, Decision, Job, Lock, Observed, Plan, Run, Settle, Start, next, record, step::Work,
@@ -17,7 +17,6 @@ use super::{
     Known, Rollouts, attempts, conclude, is_deleting,
     job::StepJobs,
     locks::Contender,
-    news,
     observe::{self, Seen},
     owner_of, telling,
     wishes::{Wishes, echo, going},
@@ -26,9 +25,7 @@ use crate::engine::{
     ObjectKey, Owner, Verdict,
     cache::Entry,
     calls::CallError,
-    notices::outcome,
     reconcile::{PassError, now},
-    status::{Circumstances, assemble},
 };
 
 /// Decisions in one pass: far more than follow without a pause from any state. Others have their turn then.
@@ -141,14 +138,14 @@ impl Rollouts {
                 }
                 Decision::Ask(ask) => {
                     let fresh = conclude::asked(&run).is_none();
-                    self.note_receivers(turn, &plan, &recorded, About::Question(ask), fresh);
+                    Self::note_receivers(turn, &plan, &recorded, About::Question(ask), fresh);
                     turn.again = Some(ask.until);
                     return Ok(());
                 }
                 Decision::Start(start) => self.start(turn, known, &plan, &recorded, start).await?,
                 Decision::Finish(_) => {
                     self.set_down(&turn.owner, &plan, &recorded).await?;
-                    self.note_receivers(turn, &plan, &recorded, About::End, true);
+                    Self::note_receivers(turn, &plan, &recorded, About::End, true);
                     self.finish(turn, known).await?;
                 }
                 Decision::Nothing => return Ok(()),
@@ -160,7 +157,7 @@ impl Rollouts {
     }
 
     /// Keeps the works of telling people; `fresh` says that they are to be told now.
-    fn note_receivers(&self, turn: &mut Turn<'_>, plan: &Plan, run: &Run, about: About<'_>, fresh: bool) {
+    fn note_receivers(turn: &mut Turn<'_>, plan: &Plan, run: &Run, about: About<'_>, fresh: bool) {
         let works = telling::works(plan, run, about);
         if fresh {
             let pending = &mut turn.status.pending_notifications;
@@ -292,56 +289,6 @@ impl Rollouts {
         Ok(())
     }
 
-    /// Writes the status, if it is another one, and tells what has happened.
-    pub(super) async fn write(
-        &self,
-        turn: &mut Turn<'_>,
-        known: &Known,
-        verdict: Option<Verdict>,
-    ) -> Result<(), CallError> {
-        let suspended = turn.object.spec.suspend;
-        let found = conclude::verdict(&turn.status, &known.problems, suspended, turn.pod.as_deref());
-        let verdict = verdict.unwrap_or(found);
-        let annotations = turn.object.annotations();
-        let at = Circumstances {
-            generation: turn.object.metadata.generation.unwrap_or_default(),
-            handled: annotations.get(names::ANNOTATION_RECONCILE).map(String::as_str),
-            suspended,
-            now: now(),
-        };
-        let conditions = conclude::conditions(known.checked.as_ref(), &known.problems);
-        let conclusion = conclude::conclusion(verdict.clone(), conditions, turn.status.clone());
-        let status = assemble(turn.written.as_ref(), conclusion, at);
-        if turn.written.as_ref() != Some(&status) {
-            self.base
-                .write_status(turn.key, Some(&turn.owner.uid), &status)
-                .await?;
-            self.tell(turn, &status, &verdict).await;
-            turn.written = Some(status);
-        }
-        for note in turn.refused.drain(..) {
-            let news = [news::warning(names::REASON_REQUEST_REFUSED, note)];
-            self.base.notices.tell(turn.object, &news, &[]).await;
-        }
-        Ok(())
-    }
-
-    async fn tell(&self, turn: &Turn<'_>, status: &DeploymentRolloutStatus, verdict: &Verdict) {
-        let before = turn.written.as_ref().and_then(|status| status.run.as_ref());
-        if let Some(run) = &status.run {
-            self.base
-                .notices
-                .tell(turn.object, &news::of(before, run), &[])
-                .await;
-            news::count(&self.metrics, before, run);
-        }
-        if let Some(event) =
-            outcome(turn.written.as_ref(), verdict).filter(|_| !matches!(verdict, Verdict::Ready { .. }))
-        {
-            self.base.notices.publish(turn.object, &event).await;
-        }
-    }
-
     /// Takes away what is no longer needed.
     async fn tidy(&self, turn: &Turn<'_>) -> Result<(), PassError> {
         let observed = self.base.children.of(&turn.owner.uid);
@@ -354,9 +301,8 @@ impl Rollouts {
             .chain(telling::busy(&turn.status))
             .collect();
         self.sweep(&turn.owner, &observed, &busy, &kept).await?;
-        let current = match self.base.objects.get(turn.key) {
-            Some(Entry::Good(object)) => object,
-            _ => return Ok(()),
+        let Some(Entry::Good(current)) = self.base.objects.get(turn.key) else {
+            return Ok(());
         };
         if going(&turn.status).is_none() && super::begin::is_guarded(&current) {
             self.guard(&turn.owner, turn.key, false).await?;

@@ -94,6 +94,7 @@ fn news(mode: &ModeOutline, before: Option<&Leader>, pod: &str, changes: i32) ->
         String::new()
     };
     News {
+        action: None,
         reason: names::REASON_FAILED_OVER,
         note: format!("{}: pod {pod} has taken over{from}{times}", mode.part),
         warns: false,

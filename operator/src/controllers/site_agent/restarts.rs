@@ -28,6 +28,7 @@ pub(super) fn news<'a>(
         let (pod, _) = failover::holder(lease)?;
         let times = after.restarts?.saturating_sub(known(before, pod)?);
         (times > 0).then(|| News {
+            action: None,
             reason: names::REASON_AGENT_RESTARTED,
             note: note(mode, pod, times, lease),
             warns: true,
