@@ -173,19 +173,19 @@ mod tests {
         }
     }
 
-    fn failed(reason: &str) -> Option<JobEnd> {
-        Some(JobEnd {
+    fn failed(reason: &str) -> JobEnd {
+        JobEnd {
             succeeded: false,
             at: None,
             reason: reason.into(),
             message: String::new(),
-        })
+        }
     }
 
     #[test]
     fn a_report_counts_before_the_job_is_over_and_after() {
         let pod = || ended(&report("p", "Succeeded").to_string());
-        for end in [None, failed("BackoffLimitExceeded")] {
+        for end in [None, Some(failed("BackoffLimitExceeded"))] {
             let Seen::Job(Job::Ended(report)) = seen(&run(), &observed(end, vec![("p", pod())])) else {
                 panic!("no report")
             };
@@ -220,7 +220,7 @@ mod tests {
         };
         let Seen::Job(Job::Lost { message }) = seen(
             &run(),
-            &observed(failed("BackoffLimitExceeded"), vec![("p", evicted)]),
+            &observed(Some(failed("BackoffLimitExceeded")), vec![("p", evicted)]),
         ) else {
             panic!("not lost")
         };
@@ -231,7 +231,7 @@ mod tests {
         let text = "password: secret";
         let Seen::Job(Job::Lost { message }) = seen(
             &run(),
-            &observed(failed("BackoffLimitExceeded"), vec![("p", ended(text))]),
+            &observed(Some(failed("BackoffLimitExceeded")), vec![("p", ended(text))]),
         ) else {
             panic!("not lost")
         };
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_job_that_is_over_and_of_whose_pod_nothing_is_known_is_asked_about() {
-        let seen = seen(&run(), &observed(failed("DeadlineExceeded"), vec![]));
+        let seen = seen(&run(), &observed(Some(failed("DeadlineExceeded")), vec![]));
         assert!(matches!(seen, Seen::Silent(_)));
     }
 }
