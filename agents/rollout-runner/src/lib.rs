@@ -18,3 +18,4 @@ pub mod run;
 mod run_snapshots;
 pub mod snapshot;
 pub mod ssh;
+mod target;

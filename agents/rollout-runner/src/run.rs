@@ -1,10 +1,9 @@
-//! One attempt: the action of an instruction, carried out on what the instruction names. Which actions a kind of target
-//! has is said here, once.
+//! One attempt: the action of an instruction, carried out on what the instruction names.
 
 use std::time::{Duration, Instant};
 
 use reeve_rollout::step::{
-    Action, Check, CommandPlace, ComposeHost, Instruction, Observe, Record, RunCommand, TargetKind,
+    Action, Check, CommandPlace, ComposeHost, Instruction, Record, RunCommand, TargetKind,
 };
 use tokio::time::timeout;
 
@@ -15,6 +14,7 @@ use crate::{
     kubernetes::{Cluster, Fields},
     notify,
     redact::Redactor,
+    target::{Target, unfit},
 };
 
 /// What an attempt works with.
@@ -54,14 +54,14 @@ impl<'a> Attempt<'a> {
         {
             Some((TargetKind::Compose(compose), target)) => {
                 let host = self.connect(compose).await?;
-                let outcome = self.on_host(action, &host, target).await;
+                let outcome = self.on(&host, action, target).await;
                 let key = host.connection().fingerprint().to_owned();
                 host.close().await;
                 with_host_key(outcome, key)
             }
             Some((TargetKind::Kubernetes(fields), target)) => {
                 let fields = Fields::new(&self.cluster, &fields.set, self.deadline);
-                self.on_kubernetes(action, &fields, target).await
+                self.on(&fields, action, target).await
             }
             None => self.without_target(action).await,
         }
@@ -72,75 +72,39 @@ impl<'a> Attempt<'a> {
         Host::connect(compose, self.instruction, self.pod, self.deadline, self.redactor).await
     }
 
-    async fn on_host(&self, action: &'a Action, host: &Host<'_>, target: &str) -> Outcome {
+    /// An action on a target, whatever its kind.
+    async fn on(&self, target: &impl Target, action: &'a Action, name: &str) -> Outcome {
         match action {
-            Action::Preflight(preflight) => host.preflight(preflight).await,
-            Action::SyncSecrets(sync) => host.sync_secrets(sync).await,
-            Action::CompareSecrets(sync) => host.compare_secrets(sync).await,
+            Action::Preflight(preflight) => target.preflight(preflight).await,
+            Action::SyncSecrets(sync) => target.sync_secrets(sync).await,
+            Action::CompareSecrets(sync) => target.compare_secrets(sync).await,
             Action::Record(record) => {
                 self.snapshot_exists(record).await?;
-                host.record(target).await
+                target.record(name).await
             }
             Action::Deploy(deploy) => {
-                let done = host.deploy(deploy).await?;
-                self.then_check(done, &deploy.checks, Some(host)).await
+                let done = target.deploy(deploy).await?;
+                self.then_check(done, &deploy.checks, target.host()).await
             }
             Action::PutBack(back) => {
-                let done = host.put_back(back).await?;
-                self.then_check(done, &back.checks, Some(host)).await
+                let done = target.put_back(back).await?;
+                self.then_check(done, &back.checks, target.host()).await
             }
-            Action::Check(checks) => self.check(checks, Some(host)).await,
-            Action::Run(command) => self.command(command, Some(host)).await,
-            Action::Release => {
-                host.release().await?;
-                Ok(Answer::saying("the host's lock is given back"))
+            Action::Check(checks) => {
+                target.judge().await?;
+                self.check(checks, target.host()).await
             }
-            Action::Observe(observe) => self.observe_host(observe, host).await,
+            Action::Run(command) => self.command(command, target.host()).await,
+            Action::Release => target.release().await,
+            Action::Observe(observe) => {
+                let done = target.observe(observe).await?;
+                self.then_check(done, checks_of(&observe.action), target.host())
+                    .await
+            }
             Action::PreflightSnapshot(_)
             | Action::TakeSnapshot(_)
             | Action::ListSnapshots(_)
-            | Action::Notify(_) => Err(unfit("do this on", "a host")),
-        }
-    }
-
-    async fn on_kubernetes(&self, action: &'a Action, fields: &Fields<'_>, target: &str) -> Outcome {
-        match action {
-            Action::Preflight(_) => fields.preflight().await,
-            Action::Record(record) => {
-                self.snapshot_exists(record).await?;
-                fields.record(target).await
-            }
-            Action::Deploy(deploy) => {
-                let done = fields.deploy(&deploy.before).await?;
-                self.then_check(done, &deploy.checks, None).await
-            }
-            Action::PutBack(back) => {
-                let done = fields.put_back(&back.to).await?;
-                self.then_check(done, &back.checks, None).await
-            }
-            Action::Check(checks) => {
-                fields.settle().await?;
-                self.check(checks, None).await
-            }
-            Action::Observe(observe) => match &observe.action {
-                Action::Deploy(deploy) => {
-                    let done = fields.observe(&deploy.before, true).await?;
-                    self.then_check(done, &deploy.checks, None).await
-                }
-                Action::PutBack(back) => {
-                    let done = fields.observe(&back.to, false).await?;
-                    self.then_check(done, &back.checks, None).await
-                }
-                _ => Err(unfit("observe such an action on", "Kubernetes objects")),
-            },
-            Action::Run(command) => self.command(command, None).await,
-            Action::Release => Ok(Answer::saying("nothing is held")),
-            Action::SyncSecrets(_)
-            | Action::CompareSecrets(_)
-            | Action::PreflightSnapshot(_)
-            | Action::TakeSnapshot(_)
-            | Action::ListSnapshots(_)
-            | Action::Notify(_) => Err(unfit("do this on", "Kubernetes objects")),
+            | Action::Notify(_) => Err(unfit("do this on", "a target")),
         }
     }
 
@@ -154,15 +118,6 @@ impl<'a> Attempt<'a> {
                 notify::tell(message, self.instruction, patience, self.redactor).await
             }
             _ => Err(unfit("do this without", "a target")),
-        }
-    }
-
-    async fn observe_host(&self, observe: &Observe, host: &Host<'_>) -> Outcome {
-        let done = host.observe(observe).await?;
-        match &observe.action {
-            Action::Deploy(deploy) => self.then_check(done, &deploy.checks, Some(host)).await,
-            Action::PutBack(back) => self.then_check(done, &back.checks, Some(host)).await,
-            _ => Ok(done),
         }
     }
 
@@ -222,10 +177,13 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// A combination that no plan of this version has.
-pub(crate) fn unfit(what: &str, on: &str) -> Problem {
-    let message = format!("this runner cannot {what} {on}; use images of one version of Reeve");
-    Problem::errored("BadInstruction", message)
+/// The checks that an action ends with.
+fn checks_of(action: &Action) -> &[Check] {
+    match action {
+        Action::Deploy(deploy) => &deploy.checks,
+        Action::PutBack(back) => &back.checks,
+        _ => &[],
+    }
 }
 
 fn with_host_key(mut outcome: Outcome, key: String) -> Outcome {

@@ -13,8 +13,9 @@ use reeve_rollout::{
 use crate::{
     answer::{Outcome, Problem},
     host::Host,
-    run::{Attempt, unfit},
+    run::Attempt,
     snapshot::Snapshots,
+    target::unfit,
 };
 
 /// Time between two looks at a machine that starts.

@@ -122,6 +122,7 @@ fn main() -> ExitCode {
         }
         rights {
             every_right_that_the_chart_grants_is_used,
+            verbs_on_rollouts_are_for_the_groups_that_the_chart_names,
             in_single_namespaces_roles_suffice_and_nothing_else_is_touched,
         }
     }

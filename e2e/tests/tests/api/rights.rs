@@ -278,6 +278,42 @@ pub(crate) async fn every_right_that_the_chart_grants_is_used(lab: &Lab) {
     }
 }
 
+pub(crate) async fn verbs_on_rollouts_are_for_the_groups_that_the_chart_names(lab: &Lab) {
+    let rollouts = Rollouts::of(lab).await;
+    let mut object = Rollouts::homelab("homelab", &json!({"suspend": true}));
+    object["metadata"]["labels"] = json!({"team": "a"});
+    rollouts.create(object).await;
+    install(
+        lab.cluster(),
+        &["rollout-verbs.yaml"],
+        &["rollouts.verbGroups={deployers,operations}"],
+    );
+    // What the administrators' group may do otherwise.
+    let annotate = |group: &str, text: &str| {
+        let mut kubectl = lab.cluster().command("kubectl");
+        kubectl.args(["--namespace", lab.namespace(), "--as=alice", "--as-group=system:masters"]);
+        kubectl.arg(format!("--as-group={group}"));
+        kubectl.args(["annotate", "--overwrite", "deploymentrollout", "homelab", text]);
+        let output = kubectl.output().expect("kubectl runs");
+        let refused = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(refused) }
+    };
+    let mut tries = 0;
+    until("the policy holds", SOON, async || {
+        tries += 1;
+        annotate("people", &format!("reeve.dev/run=try-{tries}"))
+            .is_err_and(|refused| refused.contains("members of deployers, operations only"))
+    })
+    .await;
+    assert_eq!(annotate("people", "note=hello"), Ok(()));
+    assert_eq!(annotate("operations", "reeve.dev/run=now"), Ok(()));
+    lab.kubectl(&[
+        "delete",
+        "validatingadmissionpolicy,validatingadmissionpolicybinding",
+        "--selector=app.kubernetes.io/name=reeve",
+    ]);
+}
+
 pub(crate) async fn in_single_namespaces_roles_suffice_and_nothing_else_is_touched(lab: &Lab) {
     pod_monitors::serve(lab).await;
     let (second, elsewhere) = (format!("{}-2", lab.namespace()), format!("{}-3", lab.namespace()));

@@ -2,10 +2,14 @@
 //! folder, and everything it runs ends with it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Path of Compose as a plugin of docker, for the hosts of the lab. Without it they have what the machine has.
+const COMPOSE_PLUGIN: &str = "REEVE_COMPOSE_PLUGIN";
 
 /// A host.
 pub(crate) struct Host {
@@ -87,8 +91,13 @@ impl Host {
             "Port 22\nHostKey {shown}/host_ed25519\nHostKey {shown}/host_rsa\nPidFile none\nUsePAM no\nStrictModes no\n\
              PermitRootLogin prohibit-password\nPasswordAuthentication no\nAuthorizedKeysFile {shown}/authorized_keys\n\
              Subsystem sftp internal-sftp\nAllowTcpForwarding yes\nMaxStartups 100\n\
-             SetEnv DOCKER_HOST=unix://{shown}/docker.sock\n"
+             SetEnv DOCKER_HOST=unix://{shown}/docker.sock DOCKER_CONFIG={shown}/docker-config\n"
         );
+        if let Some(plugin) = std::env::var_os(COMPOSE_PLUGIN) {
+            let folder = root.join("docker-config/cli-plugins");
+            fs::create_dir_all(&folder).expect("a folder");
+            symlink(plugin, folder.join("docker-compose")).expect("linked");
+        }
         fs::write(root.join("sshd_config"), config).expect("written");
         fs::create_dir_all("/run/sshd").expect("a folder");
         let log = fs::File::create(root.join("sshd.log")).expect("a log");

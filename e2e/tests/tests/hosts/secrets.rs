@@ -58,6 +58,19 @@ pub(crate) async fn files_are_put_beside_the_live_ones_and_taken_away_when_the_r
     );
     assert!(!fs::exists(&beside).expect("known"));
 
+    // It is given to whom it is to belong; the next look finds it so.
+    let mut given = sync(&content, &live);
+    given["syncSecrets"]["files"][0]["owner"] = json!("nobody:nogroup");
+    let named = project.act("secrets-given", given).await;
+    assert!(named.message.contains("app.env (owner)"), "{}", named.message);
+    let owner = sh(&format!("stat -c %U:%G:%a {beside}"));
+    assert_eq!(owner.trim(), "nobody:nogroup:640");
+    fs::rename(&beside, &live).expect("made live");
+    let mut compare = json!({"compareSecrets": sync(&content, &live)["syncSecrets"]});
+    compare["compareSecrets"]["files"][0]["owner"] = json!("nobody:nogroup");
+    let same = project.act("secrets-compared", compare).await;
+    assert_eq!(same.result, StepResult::Succeeded, "{}", same.message);
+
     // A folder that is not there is named.
     let nowhere = project
         .act("secrets-nowhere", sync(&content, "/no/such/folder/app.env"))
