@@ -50,6 +50,7 @@ stage chart hack/chart-test.sh
 lane_api() {
     cluster_tests api --skip burst::        # the operator on API servers
     cluster_tests hosts                     # the runner of rollouts on real hosts
+    cluster_tests homelab                   # rollouts from the operator to such hosts, in pods
     stage 'chart on an API server' hack/chart-install-test.sh
     stage 'plugin on an API server' hack/plugin-test.sh
 }
