@@ -1,7 +1,6 @@
 //! The API of Proxmox VE: an API token, TLS, answers wrapped in `data`, and tasks that are asked for until they end.
 
 use std::{
-    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     answer::{Outcome, Problem},
-    http,
+    http, mounted,
     redact::Redactor,
 };
 
@@ -55,10 +54,7 @@ impl Api {
     pub(super) fn of(guest: &ProxmoxGuest, deadline: Instant, redactor: &Redactor) -> Outcome<Self> {
         let url = Url::parse(&guest.api.url)
             .map_err(|error| Problem::failed("BadUrl", format!("{} is no URL: {error}", guest.api.url)))?;
-        let token = fs::read_to_string(&guest.token_file).map_err(|error| {
-            let message = format!("mounted file {} cannot be read: {error}", guest.token_file);
-            Problem::errored("MissingSecret", message)
-        })?;
+        let token = mounted::text(&guest.token_file)?;
         redactor.learn(&token);
         let tls = http::tls(guest.api.ca_file.as_deref())
             .map_err(|error| Problem::failed("BadCertificates", error.to_string()))?;

@@ -112,7 +112,10 @@ pub(crate) async fn a_secret_that_is_gone_is_named_and_the_run_goes_on_when_it_i
         run.status_of("record-rtx1080")?.message.clone()
     })
     .await;
-    assert!(message.contains("deployment-ssh"), "{message}");
+    assert!(
+        message.contains("id_ed25519 of Secret deployment-ssh"),
+        "{message}"
+    );
     scene.create_secret("deployment-ssh", &scene.ssh()).await;
     scene.end(Outcome::Success).await;
     stand(&scene, [deployed(), deployed(), deployed()]);
