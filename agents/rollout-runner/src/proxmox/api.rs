@@ -17,6 +17,8 @@ use crate::{
     redact::Redactor,
 };
 
+/// The reason of a task that goes on when the time is over.
+pub(super) const UNFINISHED: &str = "TaskUnfinished";
 /// How long one request may take. Tasks take longer, but are only asked for.
 const REQUEST: Duration = Duration::from_secs(30);
 /// Time between two looks at a task.
@@ -155,7 +157,7 @@ impl Api {
                 let message = format!(
                     "task {task} of Proxmox VE has not ended within the time limit: look at it there, and stop it if it hangs"
                 );
-                return Err(Problem::errored("TaskUnfinished", message).touched());
+                return Err(Problem::errored(UNFINISHED, message).touched());
             }
             sleep(INTERVAL).await;
         }

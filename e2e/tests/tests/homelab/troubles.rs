@@ -2,7 +2,7 @@
 
 use reeve_crds::names;
 use reeve_e2e_tests::until_some;
-use reeve_rollout::{Outcome, TargetState};
+use reeve_rollout::{Outcome, StepState, TargetState};
 use serde_json::json;
 
 use crate::failures::{SECOND, deployed, said, stand, untouched};
@@ -87,10 +87,12 @@ pub(crate) async fn a_step_whose_pod_is_deleted_is_asked_for_and_nothing_is_done
 pub(crate) async fn a_secret_that_is_gone_is_named_and_the_run_goes_on_when_it_is_back(stage: &Stage) {
     let scene = Scene::open(stage, "gone", 8115).await;
     scene.commit(SECOND);
-    let mut change = json!({"approvals": [{"before": "Production"}]});
-    change["targets"] = scene.manifest(&json!({}))["spec"]["targets"].clone();
-    // Time to bring it back.
-    change["targets"][1]["retry"] = json!({"backoff": "20s", "errors": 10});
+    let mut targets = scene.manifest(&json!({}))["spec"]["targets"].clone();
+    for target in targets.as_array_mut().expect("a list") {
+        // Time to bring it back.
+        target["retry"] = json!({"backoff": "20s", "errors": 10});
+    }
+    let change = json!({"approvals": [{"before": "Production"}], "targets": targets});
     scene.rollouts.create(scene.manifest(&change)).await;
     let run = until_some("it waits for approval", SLOW, async || {
         let waits = scene.rollouts.ready(scene.name).await.0 == "WaitingForApproval";
@@ -109,7 +111,8 @@ pub(crate) async fn a_secret_that_is_gone_is_named_and_the_run_goes_on_when_it_i
         .await;
     let message = until_some("the step misses the Secret", SLOW, async || {
         let run = scene.rollouts.run(scene.name).await?;
-        run.status_of("record-rtx1080")?.message.clone()
+        let retried = run.steps.iter().find(|step| step.state == StepState::Retrying);
+        retried?.message.clone()
     })
     .await;
     assert!(
