@@ -70,9 +70,11 @@ release_operator=$CARGO_TARGET_DIR/$(rustc --print host-tuple)/release/reeve-ope
 # The longest first, so that none is left over at the end.
 # The whole product: chart, operator, the upstream agent in pods.
 beside cluster_tests pods --skip standbys:: --skip side_by_side::
-beside cluster_tests api --skip burst::     # the operator on API servers
+beside cluster_tests api --skip burst:: --skip rollout      # the operator on API servers
 beside cluster_tests pods side_by_side::    # event agents, TLS, root
 beside cluster_tests pods standbys::
+beside cluster_tests api rollout --skip burst::
+beside cluster_tests homelab                # rollouts from the operator to real hosts, in pods
 REEVE_OPERATOR=$release_operator beside cluster_tests api burst::
 beside cluster_tests hosts                  # the runner of rollouts on real hosts
 beside stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced

@@ -10,6 +10,7 @@ pub mod http;
 pub mod install;
 pub mod junit;
 pub mod kubernetes;
+mod mounted;
 pub mod notify;
 pub mod proxmox;
 pub mod redact;

@@ -247,6 +247,18 @@ async fn a_task_that_fails_says_why_and_one_that_never_ends_is_an_error_that_tou
         (StepResult::Errored, "TaskUnfinished", true)
     );
     assert!(hanging.learned.task.is_some(), "the task can be looked up");
+    let take = lab.wanted(101, "rtx-1");
+    let asked = lab
+        .with(&take.source, async |snapshots| {
+            snapshots.observe_taking(&take, "rtx").await
+        })
+        .await;
+    let asked = problem(asked);
+    assert_eq!(
+        (asked.result, asked.reason),
+        (StepResult::Errored, "TaskUnfinished"),
+        "it may still take effect, so it is not to be taken again"
+    );
 }
 
 #[tokio::test]

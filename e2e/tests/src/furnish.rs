@@ -99,7 +99,8 @@ pub(crate) fn kubectl(cluster: &Cluster, arguments: &[&str]) -> String {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-pub(crate) async fn administrator(cluster: &Cluster) -> Client {
+/// A client of the cluster's administrator; to be made on a thread inside its network.
+pub async fn administrator(cluster: &Cluster) -> Client {
     let admin = Kubeconfig::read_from(cluster.kubeconfig_path()).expect("the cluster has a kubeconfig");
     let config = Config::from_custom_kubeconfig(admin, &KubeConfigOptions::default()).await;
     Client::try_from(config.expect("it is complete")).expect("a client can be made")
@@ -137,7 +138,8 @@ fn gone<T>(deleted: kube::Result<T>) {
     }
 }
 
-pub(crate) async fn create_namespace(client: &Client, name: &str) {
+/// Creates a namespace.
+pub async fn create_namespace(client: &Client, name: &str) {
     let namespace = Namespace {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),

@@ -7,6 +7,7 @@
 mod conditions;
 mod furnish;
 mod hands;
+pub mod host;
 mod http;
 mod lab;
 mod load;
@@ -21,7 +22,7 @@ mod traffic;
 mod wait;
 
 pub use conditions::{Condition, Conditions};
-pub use furnish::{DEFINITIONS, RIGHTS, install, render};
+pub use furnish::{DEFINITIONS, RIGHTS, administrator, create_namespace, install, render};
 pub use hands::{Hands, Says};
 pub use http::{get, put};
 pub use lab::{ACCOUNT, Lab, SOON, SYSTEM};

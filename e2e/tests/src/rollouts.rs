@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
-use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use reeve_crds::DeploymentRollout;
 use reeve_rollout::{Outcome, Run};
 use serde_json::{Value, json};
@@ -67,6 +67,14 @@ impl Rollouts {
         Self {
             api: lab.api(),
             records,
+        }
+    }
+
+    /// The rollouts of a namespace.
+    pub fn within(client: &Client, namespace: &str) -> Self {
+        Self {
+            api: Api::namespaced(client.clone(), namespace),
+            records: Api::namespaced(client.clone(), namespace),
         }
     }
 

@@ -1,14 +1,13 @@
 //! Files with secrets on a host. New ones are put beside those in use and become live with the deployment; those that
 //! are as they should be are left alone. Their content travels by SFTP only.
 
-use std::fs;
-
 use reeve_rollout::step::{Instruction, SecretPath, SyncSecrets};
 
 use super::{Host, Script};
 use crate::{
     answer::{Answer, Outcome, Problem},
     digest::sha256,
+    mounted,
     ssh::{Files, Output},
 };
 
@@ -68,10 +67,7 @@ impl Host<'_> {
 
     fn wanted<'a>(&self, sync: &'a SyncSecrets) -> Outcome<Vec<Wanted<'a>>> {
         let wanted = sync.files.iter().map(|source| {
-            let content = fs::read(&source.content_file).map_err(|error| {
-                let message = format!("mounted file {} cannot be read: {error}", source.content_file);
-                Problem::errored("MissingSecret", message)
-            })?;
+            let content = mounted::read(&source.content_file)?;
             self.redactor.learn(&String::from_utf8_lossy(&content));
             let checksum = sha256(&content);
             Ok(Wanted {

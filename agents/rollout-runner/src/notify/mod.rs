@@ -7,7 +7,6 @@ mod telegram;
 mod webhook;
 
 use std::{
-    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +19,7 @@ use url::Url;
 use crate::{
     answer::{Answer, Outcome, Problem},
     http::{self, Reply},
+    mounted,
     redact::Redactor,
 };
 
@@ -157,10 +157,7 @@ async fn send(post: &Post, tls: &Arc<ClientConfig>) -> Result<Reply, http::Error
 
 /// The content of a mounted file, which is shown nowhere from now on. A newline at its end does not count.
 fn secret(file: &str, redactor: &Redactor) -> Outcome<String> {
-    let content = fs::read_to_string(file).map_err(|error| {
-        let message = format!("mounted file {file} cannot be read: {error}");
-        Problem::errored("MissingSecret", message)
-    })?;
+    let content = mounted::text(file)?;
     redactor.learn(&content);
     Ok(content.trim_end_matches(['\r', '\n']).to_owned())
 }

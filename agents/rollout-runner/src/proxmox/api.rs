@@ -1,7 +1,6 @@
 //! The API of Proxmox VE: an API token, TLS, answers wrapped in `data`, and tasks that are asked for until they end.
 
 use std::{
-    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,10 +13,12 @@ use url::{Url, form_urlencoded};
 
 use crate::{
     answer::{Outcome, Problem},
-    http,
+    http, mounted,
     redact::Redactor,
 };
 
+/// The reason of a task that goes on when the time is over.
+pub(super) const UNFINISHED: &str = "TaskUnfinished";
 /// How long one request may take. Tasks take longer, but are only asked for.
 const REQUEST: Duration = Duration::from_secs(30);
 /// Time between two looks at a task.
@@ -55,10 +56,7 @@ impl Api {
     pub(super) fn of(guest: &ProxmoxGuest, deadline: Instant, redactor: &Redactor) -> Outcome<Self> {
         let url = Url::parse(&guest.api.url)
             .map_err(|error| Problem::failed("BadUrl", format!("{} is no URL: {error}", guest.api.url)))?;
-        let token = fs::read_to_string(&guest.token_file).map_err(|error| {
-            let message = format!("mounted file {} cannot be read: {error}", guest.token_file);
-            Problem::errored("MissingSecret", message)
-        })?;
+        let token = mounted::text(&guest.token_file)?;
         redactor.learn(&token);
         let tls = http::tls(guest.api.ca_file.as_deref())
             .map_err(|error| Problem::failed("BadCertificates", error.to_string()))?;
@@ -159,7 +157,7 @@ impl Api {
                 let message = format!(
                     "task {task} of Proxmox VE has not ended within the time limit: look at it there, and stop it if it hangs"
                 );
-                return Err(Problem::errored("TaskUnfinished", message).touched());
+                return Err(Problem::errored(UNFINISHED, message).touched());
             }
             sleep(INTERVAL).await;
         }

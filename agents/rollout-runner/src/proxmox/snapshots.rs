@@ -3,7 +3,10 @@
 
 use reeve_rollout::step::TakeSnapshot;
 
-use super::guest::{Guest, Listed, time};
+use super::{
+    api::UNFINISHED,
+    guest::{Guest, Listed, time},
+};
 use crate::{
     answer::{Answer, Outcome, Problem},
     snapshot::taken,
@@ -96,8 +99,12 @@ impl Guest<'_> {
             .await?
             .filter(|task| task.status.is_none())
         {
-            // How it ended shows in the list.
-            let _ = self.finish(&task.upid).await;
+            // How it ended shows in the list. One that goes on may still take effect: nothing is begun beside it.
+            if let Err(problem) = self.finish(&task.upid).await
+                && problem.reason == UNFINISHED
+            {
+                return Err(problem);
+            }
         }
         match self.exists(&take.snapshot).await {
             Ok(at) => Ok(taken(&take.snapshot, target, at, None)),

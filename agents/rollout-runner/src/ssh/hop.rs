@@ -1,7 +1,6 @@
 //! One hop on the way to a host: its key is judged, and we show ours.
 
 use std::{
-    fs,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +18,7 @@ use tokio::{
 use super::host_keys::{Judgement, Trust, fingerprint};
 use crate::{
     answer::{Outcome, Problem},
+    mounted,
     redact::Redactor,
     route,
 };
@@ -121,9 +121,9 @@ impl Hop<'_> {
     }
 
     fn private_key(&self, redactor: &Redactor) -> Outcome<PrivateKey> {
-        let text = read(self.key_file)?;
+        let text = mounted::text(self.key_file)?;
         redactor.learn(&text);
-        let passphrase = self.passphrase_file.map(read).transpose()?;
+        let passphrase = self.passphrase_file.map(mounted::text).transpose()?;
         let passphrase = passphrase
             .as_deref()
             .map(|text| text.trim_end_matches(['\r', '\n']));
@@ -145,7 +145,11 @@ impl Hop<'_> {
     }
 
     fn trust(&self) -> Outcome<Trust> {
-        let known = self.known_hosts_file.map(read).transpose()?.unwrap_or_default();
+        let known = self
+            .known_hosts_file
+            .map(mounted::text)
+            .transpose()?
+            .unwrap_or_default();
         let trust = Trust::of(&known, self.host, self.port)
             .map_err(|error| Problem::failed("BadKnownHosts", format!("host {}: {error}", self.name())))?;
         Ok(trust.on_first_use(self.trust_on_first_use, self.seen.clone()))
@@ -197,13 +201,4 @@ fn config(trust: &Trust) -> client::Config {
         nodelay: true,
         ..client::Config::default()
     }
-}
-
-fn read(path: &str) -> Outcome<String> {
-    fs::read_to_string(path).map_err(|error| {
-        Problem::errored(
-            "MissingSecret",
-            format!("mounted file {path} cannot be read: {error}"),
-        )
-    })
 }

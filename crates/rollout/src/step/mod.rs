@@ -104,4 +104,18 @@ impl Mount {
         let path = format!("{MOUNTS}/{kind}/{}/{}", source.name, source.key);
         Self { source, path }
     }
+
+    /// What is mounted at `path`, for people: key and object.
+    pub fn described(path: &str) -> String {
+        let rest = path
+            .strip_prefix(MOUNTS)
+            .unwrap_or_default()
+            .trim_start_matches('/');
+        let mut parts = rest.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("secrets"), Some(name), Some(key)) => format!("key {key} of Secret {name}"),
+            (Some("configmaps"), Some(name), Some(key)) => format!("key {key} of ConfigMap {name}"),
+            _ => format!("mounted file {path}"),
+        }
+    }
 }

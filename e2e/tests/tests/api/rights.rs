@@ -291,12 +291,21 @@ pub(crate) async fn verbs_on_rollouts_are_for_the_groups_that_the_chart_names(la
     // What the administrators' group may do otherwise.
     let annotate = |group: &str, text: &str| {
         let mut kubectl = lab.cluster().command("kubectl");
-        kubectl.args(["--namespace", lab.namespace(), "--as=alice", "--as-group=system:masters"]);
+        kubectl.args([
+            "--namespace",
+            lab.namespace(),
+            "--as=alice",
+            "--as-group=system:masters",
+        ]);
         kubectl.arg(format!("--as-group={group}"));
         kubectl.args(["annotate", "--overwrite", "deploymentrollout", "homelab", text]);
         let output = kubectl.output().expect("kubectl runs");
         let refused = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(()) } else { Err(refused) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(refused)
+        }
     };
     let mut tries = 0;
     until("the policy holds", SOON, async || {

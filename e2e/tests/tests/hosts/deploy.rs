@@ -2,10 +2,10 @@
 
 use std::fs;
 
+use reeve_e2e_tests::host::sh;
 use reeve_rollout::StepResult;
 use serde_json::{Value, json};
 
-use crate::host::sh;
 use crate::lab::{Lab, Project, point, preflight};
 use crate::secrets::sync;
 

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use reeve_e2e_tests::host::{Host, output, sh};
 use reeve_rollout::step::{Instruction, Report};
 use reeve_rollout_runner::answer::report;
 use reeve_rollout_runner::redact::Redactor;
 use reeve_rollout_runner::run::Attempt;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
-
-use crate::host::{Host, output, sh};
 
 /// The lab.
 pub(crate) struct Lab {

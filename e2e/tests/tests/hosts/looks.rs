@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use reeve_e2e_tests::host::sh;
 use reeve_rollout::StepResult;
 use reeve_rollout::step::{ListedKind, Report};
 use serde_json::{Value, json};
 
-use crate::host::sh;
 use crate::lab::{Lab, Project, preflight};
 use crate::secrets::sync;
 

@@ -3,7 +3,6 @@
 
 mod deploy;
 mod fence;
-mod host;
 mod lab;
 mod looks;
 mod secrets;

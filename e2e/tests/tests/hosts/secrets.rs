@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use reeve_e2e_tests::host::sh;
 use reeve_rollout::StepResult;
 use serde_json::{Value, json};
 
-use crate::host::sh;
 use crate::lab::{Lab, preflight};
 
 pub(crate) fn sync(content: &str, path: &str) -> Value {

@@ -10,18 +10,24 @@ use std::time::{Duration, Instant};
 
 /// Path of Compose as a plugin of docker, for the hosts of the lab. Without it they have what the machine has.
 const COMPOSE_PLUGIN: &str = "REEVE_COMPOSE_PLUGIN";
+const SSHD: &str = "/usr/sbin/sshd";
+/// Hides /home behind an empty one that has $1 in it, which is the folder $2; then becomes the rest.
+const OWN_HOME: &str = "mount -t tmpfs tmpfs /home; mkdir -p $1; mount --bind $2 $1; shift 2; exec \"$@\"";
 
 /// A host.
-pub(crate) struct Host {
-    pub(crate) address: String,
-    pub(crate) root: PathBuf,
+#[derive(Debug)]
+pub struct Host {
+    /// Its address.
+    pub address: String,
+    /// The folder with all that it writes.
+    pub root: PathBuf,
     namespace: String,
     sshd: Child,
     dockerd: Option<Child>,
 }
 
 /// Runs a program to its end; what it printed, and a panic with it when it fails.
-pub(crate) fn output(command: &mut Command) -> String {
+pub fn output(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -36,13 +42,22 @@ pub(crate) fn output(command: &mut Command) -> String {
 }
 
 /// A line for `sh`.
-pub(crate) fn sh(line: &str) -> String {
+pub fn sh(line: &str) -> String {
     output(Command::new("sh").args(["-ec", line]))
 }
 
 impl Host {
     /// Starts one, joined to the bridge of the namespace `lab`.
-    pub(crate) fn start(lab: &str, number: u8, root: &Path, docker: bool) -> Self {
+    pub fn start(lab: &str, number: u8, root: &Path, docker: bool) -> Self {
+        Self::bring_up(lab, number, root, docker, None)
+    }
+
+    /// Starts one with Docker whose folder `home`, below /home, is its own: the folder `home` in `root`.
+    pub fn with_home(lab: &str, number: u8, root: &Path, home: &str) -> Self {
+        Self::bring_up(lab, number, root, true, Some(home))
+    }
+
+    fn bring_up(lab: &str, number: u8, root: &Path, docker: bool, home: Option<&str>) -> Self {
         let namespace = format!("{lab}-{number}");
         let (address, link) = (format!("198.18.60.{}", 10 + number), format!("h{number}"));
         fs::create_dir_all(root).expect("a folder");
@@ -55,7 +70,7 @@ impl Host {
              ip -n {namespace} link set eth0 up
              ip -n {namespace} route add default via 198.18.60.1"
         ));
-        let sshd = Self::sshd(&namespace, root);
+        let sshd = Self::sshd(&namespace, root, home);
         let dockerd = docker.then(|| Self::dockerd(&namespace, root));
         let host = Self {
             address,
@@ -77,7 +92,7 @@ impl Host {
         host
     }
 
-    fn sshd(namespace: &str, root: &Path) -> Child {
+    fn sshd(namespace: &str, root: &Path, home: Option<&str>) -> Child {
         for kind in ["ed25519", "rsa"] {
             let file = root.join(format!("host_{kind}"));
             output(
@@ -101,8 +116,22 @@ impl Host {
         fs::write(root.join("sshd_config"), config).expect("written");
         fs::create_dir_all("/run/sshd").expect("a folder");
         let log = fs::File::create(root.join("sshd.log")).expect("a log");
-        Self::inside(namespace, "/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
+        let mut sshd = Self::inside(namespace, if home.is_some() { "unshare" } else { SSHD });
+        if let Some(home) = home {
+            fs::create_dir_all(root.join("home")).expect("a folder");
+            sshd.args([
+                "--mount",
+                "--propagation",
+                "slave",
+                "sh",
+                "-ec",
+                OWN_HOME,
+                "sh",
+                home,
+            ]);
+            sshd.arg(root.join("home")).arg(SSHD);
+        }
+        sshd.args(["-D", "-e", "-f"])
             .arg(root.join("sshd_config"))
             .stderr(log)
             .spawn()
@@ -133,12 +162,22 @@ impl Host {
     }
 
     /// Ends all connections by SSH from the host's side, as when it is switched off; what runs there runs on.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         sh(&format!("pkill -KILL -P {}", self.sshd.id()));
     }
 
+    /// Takes its network away, or gives it back.
+    pub fn connect(&self, connected: bool) {
+        let (state, namespace) = (if connected { "up" } else { "down" }, &self.namespace);
+        sh(&format!("ip -n {namespace} link set eth0 {state}"));
+        if connected {
+            // The route went with the link.
+            sh(&format!("ip -n {namespace} route add default via 198.18.60.1"));
+        }
+    }
+
     /// docker on this host.
-    pub(crate) fn docker(&self, arguments: &[&str]) -> Command {
+    pub fn docker(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
         command
             .arg(format!("--host=unix://{}/docker.sock", self.root.display()))
@@ -149,7 +188,7 @@ impl Host {
     }
 
     /// An image with busybox and nothing else, by the name that the projects use.
-    pub(crate) fn load_image(&self) {
+    pub fn load_image(&self) {
         let image = self.root.join("image");
         let (shown, socket) = (image.display(), self.root.join("docker.sock"));
         sh(&format!(
@@ -160,7 +199,7 @@ impl Host {
     }
 
     /// Lines of `known_hosts` for this host.
-    pub(crate) fn known_hosts(&self) -> String {
+    pub fn known_hosts(&self) -> String {
         let line = |kind: &str| {
             let key = fs::read_to_string(self.root.join(format!("host_{kind}.pub"))).expect("a key");
             format!("{} {}", self.address, key)
