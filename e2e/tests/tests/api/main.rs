@@ -120,11 +120,6 @@ fn main() -> ExitCode {
             kubectl_reeve_restart_rolls_the_modes_it_names_and_waits_for_the_new_pods,
             kubectl_reeve_restart_and_logs_say_why_there_is_nothing_to_do,
         }
-        rights {
-            every_right_that_the_chart_grants_is_used,
-            verbs_on_rollouts_are_for_the_groups_that_the_chart_names,
-            in_single_namespaces_roles_suffice_and_nothing_else_is_touched,
-        }
     }
     rollouts(&mut suite);
     suite.add_alone(
@@ -156,6 +151,11 @@ fn rollouts(suite: &mut Suite) {
             people_approve_suspend_abort_retry_and_roll_back,
             a_new_revision_supersedes_the_run_and_a_deletion_lets_the_step_end,
             receivers_are_told_by_jobs_and_a_failure_to_do_so_fails_nothing,
+        }
+        rights {
+            every_right_that_the_chart_grants_is_used,
+            verbs_on_rollouts_are_for_the_groups_that_the_chart_names,
+            in_single_namespaces_roles_suffice_and_nothing_else_is_touched,
         }
         rollout_verbs {
             a_run_is_watched_to_its_question_approved_and_followed_to_its_end,

@@ -10,9 +10,9 @@ use reeve_rollout::StepResult;
 use reeve_rollout::step::Report;
 use serde_json::{Value, json};
 
-use crate::host::sh;
 use crate::lab::{Lab, point, preflight};
 use crate::secrets::sync;
+use reeve_e2e_tests::host::sh;
 
 fn run(command: &[&str]) -> Value {
     json!({"run": {"place": "host", "run": command}})
