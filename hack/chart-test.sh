@@ -13,7 +13,7 @@ kubeconform=$tool
 go_tool github.com/helm-unittest/helm-unittest v1.1.2 ./cmd/helm-unittest
 unittest=$tool
 
-schemas=$cache/kubeconform/$kubernetes
+schemas=$cache/kubeconform/$kubernetes-$(sha256sum hack/kubeconform-schemas.sh | head -c 8)
 [ -d "$schemas" ] || {
     rm -rf "$schemas.unfinished"
     hack/kubeconform-schemas.sh "$schemas.unfinished"

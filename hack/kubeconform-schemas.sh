@@ -8,7 +8,7 @@ source "$(dirname "$0")/environment.sh"
 
 directory=$1
 apis='api__v1 apis__apps__v1 apis__policy__v1 apis__networking.k8s.io__v1 apis__rbac.authorization.k8s.io__v1
-apis__apiextensions.k8s.io__v1'
+apis__apiextensions.k8s.io__v1 apis__admissionregistration.k8s.io__v1'
 
 source_directory=$(go -C "$root/e2e/kube" list -m -f '{{.Dir}}' k8s.io/kubernetes)
 mkdir -p "$directory"
