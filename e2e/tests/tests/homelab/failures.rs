@@ -79,7 +79,7 @@ pub(crate) async fn all_is_well_and_every_host_has_the_new_version(stage: &Stage
         .iter()
         .map(|snapshot| snapshot.name.clone())
         .collect();
-    assert_eq!(taken, [snapshot.id.clone()]);
+    assert_eq!(taken, std::slice::from_ref(&snapshot.id));
     let told = reeve_e2e_tests::until_some("the chat was told", crate::scene::SLOW, async || {
         scene.chat.world().telegram.first().cloned()
     })
