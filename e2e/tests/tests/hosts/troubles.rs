@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use reeve_e2e_tests::host::sh;
 use reeve_e2e_tests::until;
 use reeve_rollout::StepResult;
 use reeve_rollout::step::Report;
