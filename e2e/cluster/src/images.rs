@@ -32,7 +32,7 @@ pub struct Image {
 enum Content {
     /// A program of one file, which stands beside the Dockerfile and has the image's name.
     OneFile,
-    /// A root file system with static binaries, CA certificates and time zones; stage `prebuilt`, if any.
+    /// A root file system with static binaries and CA certificates; stage `prebuilt`, if any.
     Binaries {
         packages: &'static [&'static str],
         stage: Option<&'static str>,

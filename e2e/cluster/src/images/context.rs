@@ -13,7 +13,6 @@ use crate::layout::{cache, checkout};
 
 /// The machine's certificate authorities, which our own images carry too.
 pub(super) const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-const TIME_ZONES: &str = "/usr/share/zoneinfo";
 
 /// The Debian that the stand-in of the upstream agent stands on.
 const DEBIAN: &str = "bookworm";
@@ -103,12 +102,7 @@ pub(super) fn stage(image: Image, context: &Path) -> Result<()> {
                 .arg(&program);
             command::output(rustc.arg(context.join("main.rs"))).map(drop)
         }
-        Content::Binaries { .. } => {
-            // Time with leap seconds: of no use to a program that follows POSIX, and half the size.
-            let zones = context.join("usr/share/zoneinfo");
-            remove(&zones.join("right"))?;
-            remove(&zones.join("posix"))
-        }
+        Content::Binaries { .. } => Ok(()),
         Content::SiteAgent => {
             let (archive, name) = (debian()?, context.join("debian.tar"));
             fs::hard_link(&archive, &name).context("link", &archive)
@@ -128,7 +122,6 @@ fn sources(image: Image) -> Vec<(&'static str, PathBuf)> {
             let binaries = target_directory().join(target()).join("release");
             let mut sources: Vec<_> = packages.iter().map(|name| (*name, binaries.join(name))).collect();
             sources.push(("etc/ssl/certs/ca-certificates.crt", PathBuf::from(AUTHORITIES)));
-            sources.push(("usr/share/zoneinfo", PathBuf::from(TIME_ZONES)));
             sources
         }
         Content::SiteAgent => vec![("slurm", dockerfile.with_file_name("slurm"))],
