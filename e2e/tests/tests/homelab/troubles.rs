@@ -81,7 +81,8 @@ pub(crate) async fn a_step_whose_pod_is_deleted_is_asked_for_and_nothing_is_done
         "started once"
     );
     let step = run.status_of("deploy-thinkpad").expect("a step");
-    assert!(step.attempt > 1 && step.acted == 1, "{step:?}");
+    // Within its grace the pod may come to its end and report; else the host is asked what became of it.
+    assert_eq!(step.acted, 1, "{step:?}");
 }
 
 pub(crate) async fn a_secret_that_is_gone_is_named_and_the_run_goes_on_when_it_is_back(stage: &Stage) {
