@@ -115,7 +115,6 @@ impl Applier<'_> {
         refusals.none()?;
         for (key, uid) in &plan.delete {
             self.delete(key, uid).await?;
-            self.index.deleted(&self.owner.uid, key);
             applied.remove(key);
         }
         Ok(())
@@ -218,7 +217,8 @@ impl Applier<'_> {
         owners.any(|owner| owner.uid == self.owner.uid)
     }
 
-    async fn delete(&self, key: &ChildKey, uid: &str) -> Result<(), CallError> {
+    /// Deletes a child of this uid, should it be there; the index knows it at once.
+    pub async fn delete(&self, key: &ChildKey, uid: &str) -> Result<(), CallError> {
         let params = DeleteParams {
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
@@ -234,13 +234,12 @@ impl Applier<'_> {
             .await;
         match answer {
             // Gone already, or another object by now: either way the one meant is gone.
-            Err(error) if error.is_gone() => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => {
-                tracing::info!(child = %key, "deleted, no longer wanted");
-                Ok(())
-            }
+            Err(error) if error.is_gone() => {}
+            Err(error) => return Err(error),
+            Ok(_) => tracing::info!(child = %key, "deleted, no longer wanted"),
         }
+        self.index.deleted(&self.owner.uid, key);
+        Ok(())
     }
 
     fn api(&self, kind: ChildKind) -> Api<DynamicObject> {

@@ -13,8 +13,11 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Alarms, ObjectKey,
-    cache::{ChildIndex, Interest, Objects},
+    apply::Applier,
+    cache::{ChildIndex, Interest, Objects, ReferenceId},
     calls::{CallError, Calls},
+    child::Owner,
+    dereference::{Content, Fetched, Reference, Version, dereference},
     kind::{KindStatus, Settings},
     notices::Notices,
     reconcile::PassError,
@@ -82,6 +85,42 @@ impl<O: Resource> Base<O> {
             .get(key)
             .and_then(|entry| entry.meta().generation)
             .unwrap_or_default()
+    }
+
+    /// Reads what the object `key` refers to, and in which versions; from now on a change of it wakes the object.
+    pub async fn read(
+        &self,
+        key: &ObjectKey,
+        references: &[Reference],
+    ) -> Result<(Content, Vec<(ReferenceId, Version)>), CallError> {
+        let id = |kind, name: &str| ReferenceId {
+            kind,
+            key: ObjectKey::new(&key.namespace, name),
+        };
+        let ids = references
+            .iter()
+            .map(|reference| id(reference.kind, &reference.name));
+        self.interest.set(key, ids.collect());
+        let content = dereference(&self.client, &self.calls, &key.namespace, references).await?;
+        let read = content.0.iter().map(|((kind, name), fetched)| {
+            let version = match fetched {
+                Fetched::Missing => Version::Absent,
+                Fetched::Found { version, .. } => *version,
+            };
+            (id(*kind, name), version)
+        });
+        let read = read.collect();
+        Ok((content, read))
+    }
+
+    /// What sends requests for the children of `owner`.
+    pub fn applier<'a>(&'a self, owner: &'a Owner) -> Applier<'a> {
+        Applier {
+            client: &self.client,
+            calls: &self.calls,
+            index: &self.children,
+            owner,
+        }
     }
 }
 

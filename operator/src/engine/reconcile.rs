@@ -15,13 +15,12 @@ use reeve_crds::names;
 
 use super::{
     ObjectKey,
-    apply::Applier,
     base::{Base, Reconcile},
-    cache::{Entry, PodIndex, ReferenceId},
+    cache::{Entry, PodIndex},
     calls::CallError,
     child::{ChildKey, Owner},
     claims::Restriction,
-    dereference::{Fetched, Version, dereference, merge},
+    dereference::merge,
     kind::{Conclusion, FollowUp, Kind, KindStatus},
     memory::{Memory, Record, digest},
     notices::outcome,
@@ -280,25 +279,8 @@ impl<K: Kind> Reconciler<K> {
         record: &mut Record<K::Outline>,
         status: &mut K::Status,
     ) -> Result<Option<Restriction<K::Claim>>, PassError> {
-        let references = merge(K::references(object));
-        let ids = references.iter().map(|reference| ReferenceId {
-            kind: reference.kind,
-            key: ObjectKey::new(&key.namespace, &reference.name),
-        });
-        self.interest.set(key, ids.collect());
-        let content = dereference(&self.client, &self.calls, &key.namespace, &references).await?;
-        let read = content.0.iter().map(|((kind, name), fetched)| {
-            let id = ReferenceId {
-                kind: *kind,
-                key: ObjectKey::new(&key.namespace, name),
-            };
-            let version = match fetched {
-                Fetched::Missing => Version::Absent,
-                Fetched::Found { version, .. } => *version,
-            };
-            (id, version)
-        });
-        record.references = read.collect();
+        let content;
+        (content, record.references) = self.read(key, &merge(K::references(object))).await?;
         let mut valid = match K::validate(object, &content, &self.settings, &FieldPath::new("spec")) {
             Ok(valid) => valid,
             Err(problems) => {
@@ -329,13 +311,7 @@ impl<K: Kind> Reconciler<K> {
         let observed = self.children.of(&owner.uid);
         let mut plan = plan(&built.children, &observed, &record.applied);
         plan.apply.retain(|(child, _)| is_wanted(&child.key));
-        let applier = Applier {
-            client: &self.client,
-            calls: &self.calls,
-            index: &self.children,
-            owner,
-        };
-        applier.carry_out(&plan, &mut record.applied).await?;
+        self.applier(owner).carry_out(&plan, &mut record.applied).await?;
         Ok(restriction)
     }
 
@@ -350,12 +326,6 @@ impl<K: Kind> Reconciler<K> {
         let observed: Observed = self.children.of(&owner.uid);
         let found = Verdict::of_problems(&record.problems);
         let invalid = !record.problems.is_empty();
-        let (reason, message) = if invalid {
-            (found.reason(), found.message())
-        } else {
-            (names::REASON_SUCCEEDED, "the spec is valid")
-        };
-        let valid = Condition::new(names::CONDITION_CONFIG_VALID, !invalid, reason, message);
         let mut conclusion = match &record.outline {
             Some(outline) => K::conclude(object, outline, &observed),
             None => Conclusion {
@@ -366,7 +336,9 @@ impl<K: Kind> Reconciler<K> {
                 again_at: None,
             },
         };
-        conclusion.conditions.push(valid);
+        conclusion
+            .conditions
+            .push(Condition::config_valid(&record.problems));
         if invalid {
             // Nothing is built from such a spec, however often it is looked at.
             conclusion.again_at = None;

@@ -131,6 +131,26 @@ impl Condition {
         }
     }
 
+    /// Whether the spec is valid, given what validation found.
+    pub fn config_valid(problems: &[Problem]) -> Self {
+        if problems.is_empty() {
+            let message = "the spec is valid";
+            return Self::new(
+                names::CONDITION_CONFIG_VALID,
+                true,
+                names::REASON_SUCCEEDED,
+                message,
+            );
+        }
+        let found = Verdict::of_problems(problems);
+        Self::new(
+            names::CONDITION_CONFIG_VALID,
+            false,
+            found.reason(),
+            found.message(),
+        )
+    }
+
     /// A condition of this type, of which nobody knows whether it holds.
     pub fn unknown(type_: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use reeve_crds::names;
 use reeve_rollout::{Job as SeenJob, Run, StepState, step::Work};
@@ -118,13 +118,14 @@ impl Rollouts {
         busy: &BTreeSet<String>,
         kept: &BTreeSet<String>,
     ) -> Result<(), CallError> {
+        let applier = self.base.applier(owner);
         for (key, child) in &observed.0 {
             match &child.detail {
                 Detail::JobPod(pod) if pod.held && !busy.contains(&pod.job) => {
                     self.let_go(owner, key, &child.uid).await?;
                 }
                 Detail::Job(_) if !busy.contains(&key.name) && !kept.contains(&key.name) => {
-                    self.delete(owner, key, &child.uid).await?;
+                    applier.delete(key, &child.uid).await?;
                 }
                 _ => {}
             }
@@ -153,26 +154,6 @@ impl Rollouts {
             Err(error) if !error.is_gone() => Err(error),
             _ => {
                 // Until the watch tells otherwise.
-                self.base.children.deleted(&owner.uid, key);
-                Ok(())
-            }
-        }
-    }
-
-    async fn delete(&self, owner: &Owner, key: &ChildKey, uid: &str) -> Result<(), CallError> {
-        let api = Api::<Job>::namespaced(self.base.client.clone(), &owner.namespace);
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            propagation_policy: Some(PropagationPolicy::Background),
-            ..DeleteParams::default()
-        };
-        let what = format!("delete Job {}/{}", owner.namespace, key.name);
-        match self.base.calls.run(&what, api.delete(&key.name, &params)).await {
-            Err(error) if !error.is_gone() => Err(error),
-            _ => {
                 self.base.children.deleted(&owner.uid, key);
                 Ok(())
             }

@@ -114,19 +114,7 @@ fn of_ended(run: &Run) -> Verdict {
 
 /// The conditions beside the verdict.
 pub(super) fn conditions(checked: Option<&Checked>, problems: &[Problem]) -> Vec<Condition> {
-    let found = Verdict::of_problems(problems);
-    let valid = problems.is_empty();
-    let (reason, message) = if valid {
-        (names::REASON_SUCCEEDED, "the spec is valid")
-    } else {
-        (found.reason(), found.message())
-    };
-    let mut conditions = vec![Condition::new(
-        names::CONDITION_CONFIG_VALID,
-        valid,
-        reason,
-        message,
-    )];
+    let mut conditions = vec![Condition::config_valid(problems)];
     let insecure = checked.map(|checked| checked.valid.insecure(&FieldPath::new("spec")));
     let lines: Vec<_> = insecure
         .iter()

@@ -35,7 +35,7 @@ use crate::engine::{
     Base, KindStatus, ObjectKey, Owner, Reconcile, Verdict,
     cache::{Entry, Guarded, ReferenceId},
     calls::CallError,
-    dereference::{Fetched, Version, dereference, of_sources},
+    dereference::{Version, of_sources},
     memory::digest,
     reconcile::{PassError, now},
     status::{Circumstances, assemble},
@@ -166,23 +166,8 @@ impl Rollouts {
         let root = FieldPath::new("spec");
         let uses = references(&object.spec.rollout, &root).into_iter();
         let references = of_sources(uses.map(|used| used.source));
-        let id = |kind, name: &str| ReferenceId {
-            kind,
-            key: ObjectKey::new(&key.namespace, name),
-        };
-        let ids = references
-            .iter()
-            .map(|reference| id(reference.kind, &reference.name));
-        self.base.interest.set(key, ids.collect());
-        let content = dereference(&self.base.client, &self.base.calls, &key.namespace, &references).await?;
-        let read = content.0.iter().map(|((kind, name), fetched)| {
-            let version = match fetched {
-                Fetched::Missing => Version::Absent,
-                Fetched::Found { version, .. } => *version,
-            };
-            (id(*kind, name), version)
-        });
-        known.references = read.collect();
+        let content;
+        (content, known.references) = self.base.read(key, &references).await?;
         match check(&object.spec, Some(&content), &root) {
             Ok(checked) => (known.checked, known.problems) = (Some(checked), Vec::new()),
             Err(problems) => (known.checked, known.problems) = (None, problems),
