@@ -7,6 +7,14 @@ cache=${REEVE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/reeve}
 # dependencies, and compile those once more.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
+# By its files' age alone cargo tells apart two checkouts with one target directory, and takes what it has compiled of the
+# other where that is younger. So the files count as new where the last one was another.
+if [ "$(cat "$CARGO_TARGET_DIR/checkout" 2>/dev/null)" != "$root" ]; then
+    find "$root"/{agents,cli,crates,crds,e2e,operator} -name '*.rs' -exec touch {} +
+    mkdir -p "$CARGO_TARGET_DIR"
+    echo "$root" >"$CARGO_TARGET_DIR/checkout"
+fi
+
 # The driver of the local cluster, built at its first use.
 reeve_cluster() {
     if [ -z "${driver:-}" ]; then

@@ -40,6 +40,17 @@ fn effects(hands: &Hands) -> Vec<String> {
         .collect()
 }
 
+/// Waits for events of these reasons: they are written beside the work.
+async fn told(lab: &Lab, reasons: &[&str]) {
+    let what = format!("events tell of {}", reasons.join(", "));
+    until(&what, SOON, async || {
+        let events = lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].reason}"]);
+        let events: Vec<_> = events.split(' ').collect();
+        reasons.iter().all(|reason| events.contains(reason))
+    })
+    .await;
+}
+
 pub(crate) async fn a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_alone(lab: &Lab) {
     let (rollouts, hands) = (Rollouts::of(lab).await, Hands::of(lab));
     let _operator = lab.operator("first").lead().await;
@@ -60,17 +71,19 @@ pub(crate) async fn a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_
     let status = rollouts.get("homelab").await.status.expect("a status");
     assert_eq!((status.history.len(), status.runs), (1, 1));
     assert_eq!(status.last_verified.expect("verified").run, run.id);
-    let record = rollouts.record(&run.id).await.expect("a record");
+    let record = until_some("the run is recorded", SOON, async || {
+        rollouts.record(&run.id).await
+    })
+    .await;
     let data = record.data.unwrap_or_default();
     assert_eq!(
         data.keys().collect::<Vec<_>>(),
         ["plan.json", "record.json", "run.json"]
     );
-    assert_eq!(
-        rollouts.kept().await,
-        std::slice::from_ref(&run.id),
-        "the plan alone is gone"
-    );
+    until("of the run its record alone is left", SOON, async || {
+        rollouts.kept().await == std::slice::from_ref(&run.id)
+    })
+    .await;
     until("nothing is left of the steps", SOON, async || {
         let jobs = lab.api::<Job>().list(&ListParams::default()).await;
         let pods = lab.api::<Pod>().list(&ListParams::default()).await;
@@ -81,10 +94,7 @@ pub(crate) async fn a_homelab_is_deployed_in_eight_phases_told_of_and_then_left_
         rollouts.get("homelab").await.finalizers().is_empty()
     })
     .await;
-    let events = lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].reason}"]);
-    for reason in ["RunStarted", "StepSucceeded", "Succeeded"] {
-        assert!(events.contains(reason), "{reason} in {events}");
-    }
+    told(lab, &["RunStarted", "StepSucceeded", "Succeeded"]).await;
     let everything = lab.kubectl(&["get", "deploymentrollouts,configmaps,events", "--output=yaml"]);
     assert!(!everything.contains("hunter2") && !everything.contains("AAHsecret"));
 
@@ -168,8 +178,7 @@ pub(crate) async fn each_failure_ends_as_the_table_says(lab: &Lab) {
         run.ending.expect("it has ended").attention,
         Some(Attention::ManualInterventionRequired)
     );
-    let events = lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].reason}"]);
-    assert!(events.contains("ManualInterventionRequired") && events.contains("TargetPutBack"));
+    told(lab, &["ManualInterventionRequired", "TargetPutBack"]).await;
     // What has failed can be looked at.
     let jobs = lab.api::<Job>().list(&ListParams::default()).await.expect("Jobs");
     assert!(
@@ -241,11 +250,12 @@ pub(crate) async fn a_lost_result_is_asked_for_and_no_effect_is_repeated(lab: &L
         .collect();
     assert_eq!(of_step, ["deploy-rtx1080/1", "deploy-rtx1080/2?"]);
     assert_eq!(run.systems_deployed().len(), 3);
-    let events = lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].message}"]);
-    assert!(
-        events.contains("the step's pod has failed: Evicted: the node was low on memory"),
-        "{events}"
-    );
+    let cause = "the step's pod has failed: Evicted: the node was low on memory";
+    until("an event tells of the pod", SOON, async || {
+        lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].message}"])
+            .contains(cause)
+    })
+    .await;
 }
 
 pub(crate) async fn a_second_run_waits_for_the_lock_names_its_holder_or_is_aborted(lab: &Lab) {
@@ -290,11 +300,7 @@ pub(crate) async fn people_approve_suspend_abort_retry_and_roll_back(lab: &Lab) 
     rollouts
         .annotate("homelab", names::ANNOTATION_APPROVE, "homelab-0/Production")
         .await;
-    until("a request for another run is refused", SOON, async || {
-        lab.kubectl(&["get", "events", "--output=jsonpath={.items[*].reason}"])
-            .contains("RequestRefused")
-    })
-    .await;
+    told(lab, &["RequestRefused"]).await;
     assert_eq!(rollouts.ready("homelab").await.0, "WaitingForApproval");
     // Suspended between two steps: the approval is noted and nothing begins.
     rollouts
@@ -345,9 +351,10 @@ pub(crate) async fn people_approve_suspend_abort_retry_and_roll_back(lab: &Lab) 
     // Aborted in staging: the step ends, then staging is put back.
     hands.says("deploy-thinkpad", &[Says::RunsOn]);
     rollouts.annotate("homelab", names::ANNOTATION_RUN, "again").await;
-    until("the fourth run is in staging", SOON, async || {
+    until("the fourth run deploys to staging", SOON, async || {
         let run = rollouts.run("homelab").await;
-        run.is_some_and(|run| run.number == 4 && run.phase == Phase::Staging && run.running().is_some())
+        let run = run.filter(|run| run.number == 4 && run.phase == Phase::Staging);
+        run.is_some_and(|run| run.running().is_some_and(|step| step.id == "deploy-thinkpad"))
     })
     .await;
     let fourth = rollouts.run("homelab").await.expect("a run").id;

@@ -257,6 +257,6 @@ pub(crate) async fn a_script_of_ones_own_that_fails_is_told_with_its_last_lines(
         &project.act("gone", gone).await,
         StepResult::Errored,
         "MissingSecret",
-        &["cannot be read"],
+        &["key gone of Secret env is not there"],
     );
 }
