@@ -7,7 +7,6 @@ pub mod command;
 mod digest;
 pub mod host;
 pub mod http;
-pub mod install;
 pub mod junit;
 pub mod kubernetes;
 mod mounted;

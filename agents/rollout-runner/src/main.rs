@@ -8,7 +8,6 @@ use clap::Parser;
 use reeve_rollout::step::{INSTRUCTION_FILE, Instruction, LIMIT, POD_UID_VARIABLE, PROTOCOL, Report};
 use reeve_rollout_runner::{
     answer::{Problem, report},
-    install,
     redact::Redactor,
     run::Attempt,
 };
@@ -60,7 +59,7 @@ fn main() -> ExitCode {
 
 fn perform(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(Action::Install { dir }) = &arguments.action {
-        let done = install::install(dir).map(drop);
+        let done = reeve_self_copy::install(dir, env!("CARGO_BIN_NAME")).map(drop);
         return done.with_context(|| format!("cannot install into {}", dir.display()));
     }
     let filter = EnvFilter::try_new(&arguments.log_filter).with_context(|| {

@@ -53,6 +53,11 @@ impl<'a> Attempt<'a> {
             .map(|target| (&target.kind, target.name.as_str()))
         {
             Some((TargetKind::Compose(compose), target)) => {
+                if let Action::Check(checks) = action
+                    && !checks.iter().any(Check::needs_host)
+                {
+                    return self.check_from_here(checks, compose).await;
+                }
                 let host = self.connect(compose).await?;
                 let outcome = self.on(&host, action, target).await;
                 let key = host.connection().fingerprint().to_owned();
@@ -158,8 +163,19 @@ impl<'a> Attempt<'a> {
             Err(Problem::failed("HealthCheckFailed", message))
         });
         if let (Err(problem), Some(host)) = (&mut outcome, host) {
-            let shown = host.show().await;
-            problem.message = format!("{}. Last lines: {shown}", problem.message);
+            show(problem, host).await;
+        }
+        outcome
+    }
+
+    /// Makes checks that the host has no part in: no connection is opened, but to see why they have failed.
+    async fn check_from_here(&self, checks: &'a [Check], compose: &'a ComposeHost) -> Outcome {
+        let mut outcome = self.check(checks, None).await;
+        if let Err(problem) = &mut outcome
+            && let Ok(host) = self.connect(compose).await
+        {
+            show(problem, &host).await;
+            host.close().await;
         }
         outcome
     }
@@ -175,6 +191,12 @@ impl<'a> Attempt<'a> {
     pub(crate) fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
+}
+
+/// Adds what Compose shows of the project.
+async fn show(problem: &mut Problem, host: &Host<'_>) {
+    let shown = host.show().await;
+    problem.message = format!("{}. Last lines: {shown}", problem.message);
 }
 
 /// The checks that an action ends with.

@@ -19,7 +19,6 @@ pub mod exit;
 pub mod guard;
 pub mod heartbeat;
 pub mod http;
-pub mod install;
 pub mod leadership;
 pub mod metrics;
 pub mod monotonic;

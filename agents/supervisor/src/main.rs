@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use reeve_supervise::{
     args::{Action, CommandLine, LogFormat, Run},
-    child, director, exit, guard, install, preflight,
+    child, director, exit, guard, preflight,
 };
 use tracing::error;
 use tracing_subscriber::EnvFilter;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         }
     };
     let done = match line.action {
-        Action::Install { dir } => install::install(&dir)
+        Action::Install { dir } => reeve_self_copy::install(&dir, env!("CARGO_BIN_NAME"))
             .map(|_| exit::STOPPED)
             .with_context(|| format!("cannot install into {}", dir.display())),
         Action::Child { guard, command } => Ok(child::become_command(guard, &command)),

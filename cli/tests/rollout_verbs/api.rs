@@ -237,7 +237,7 @@ impl Api {
                 Some(more) => {
                     let mut report = json!({"protocol": 1, "run": instruction["run"], "step": instruction["step"],
                         "attempt": 1, "pod": "uid"});
-                    merge(&mut report, &more);
+                    json_patch::merge(&mut report, &more);
                     json!({"terminated": {"exitCode": 0, "message": report.to_string()}})
                 }
             };
@@ -313,28 +313,10 @@ impl State {
     }
 
     fn write(&mut self, patch: &Value) {
-        merge(&mut self.object, patch);
+        json_patch::merge(&mut self.object, patch);
         self.version += 1;
         self.object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.events.push((self.version, self.object.clone()));
-    }
-}
-
-/// A merge patch (RFC 7396).
-fn merge(target: &mut Value, patch: &Value) {
-    let Some(fields) = patch.as_object() else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (field, value) in fields {
-        if value.is_null() {
-            target.as_object_mut().expect("an object").remove(field);
-        } else {
-            merge(&mut target[field], value);
-        }
     }
 }
 

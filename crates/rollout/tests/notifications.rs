@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 fn receiver(more: &Value) -> Notification {
     let mut receiver = json!({"name": "chat", "telegram": {"tokenRef": {"name": "telegram", "key": "token"}, "chatId": "-100"}});
-    lab::merge(&mut receiver, more);
+    json_patch::merge(&mut receiver, more);
     serde_json::from_value(receiver).expect("a notification")
 }
 

@@ -68,14 +68,14 @@ pub(crate) fn site(change: &Value) -> Site {
         "waldur": {"apiUrl": "https://waldur.example.org/api/", "tokenRef": {"name": "waldur", "key": "token"}},
         "offerings": [offering()],
     });
-    merge(&mut site, change);
+    json_patch::merge(&mut site, change);
     serde_json::from_value(site).expect("a site")
 }
 
 /// The same, with the change made to its offering.
 pub(crate) fn site_with(change: &Value) -> Site {
     let mut offering = offering();
-    merge(&mut offering, change);
+    json_patch::merge(&mut offering, change);
     site(&json!({"offerings": [offering]}))
 }
 
@@ -92,19 +92,5 @@ pub(crate) fn tagged(repository: &str, tag: &str) -> Image {
         tag: Some(tag.to_owned()),
         digest: None,
         pull_policy: None,
-    }
-}
-
-fn merge(target: &mut Value, change: &Value) {
-    let (Value::Object(target), Value::Object(change)) = (&mut *target, change) else {
-        *target = change.clone();
-        return;
-    };
-    for (key, value) in change {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key).or_insert_with(|| json!({})), value);
-        }
     }
 }

@@ -93,7 +93,7 @@ impl Rollouts {
             .as_object_mut()
             .expect("a spec")
             .remove("notifications");
-        json_patch_merge(&mut rollout["spec"], change);
+        json_patch::merge(&mut rollout["spec"], change);
         rollout
     }
 
@@ -211,20 +211,5 @@ impl Rollouts {
             .into_iter()
             .filter_map(|object| object.metadata.name)
             .collect()
-    }
-}
-
-/// A JSON merge patch (RFC 7396).
-fn json_patch_merge(value: &mut Value, change: &Value) {
-    let (Some(fields), Some(changes)) = (value.as_object_mut(), change.as_object()) else {
-        *value = change.clone();
-        return;
-    };
-    for (name, change) in changes {
-        if change.is_null() {
-            fields.remove(name);
-        } else {
-            json_patch_merge(fields.entry(name.clone()).or_insert(Value::Null), change);
-        }
     }
 }

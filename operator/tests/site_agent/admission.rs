@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::fixture::{build, content, merge, problems};
+use crate::fixture::{build, content, problems};
 
 /// One problem, at `path`, that says `words`.
 fn refused(change: &Value, path: &str, words: &str) {
@@ -23,7 +23,7 @@ fn pod(spec: Value) -> Value {
 /// A container of the user's own, with `change`.
 fn sidecar(change: &Value) -> Value {
     let mut container = json!({"name": "sidecar", "image": "x:1"});
-    merge(&mut container, change);
+    json_patch::merge(&mut container, change);
     pod(json!({"containers": [container]}))
 }
 

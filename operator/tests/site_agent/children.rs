@@ -9,7 +9,7 @@ use reeve_operator::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{TOKEN, body, build, build_with, content, merge, object, settings};
+use crate::fixture::{TOKEN, body, build, build_with, content, object, settings};
 
 #[test]
 fn the_children_of_a_polling_site() {
@@ -100,7 +100,7 @@ fn overrides_come_last_and_those_of_the_mode_after_those_of_all() {
     let toleration = |key: &str| json!({"spec": {"tolerations": [{"key": key, "operator": "Exists"}]}});
     let label = |value: &str| json!({"metadata": {"labels": {"team": value}}});
     let mut all = label("all");
-    merge(&mut all, &toleration("hpc"));
+    json_patch::merge(&mut all, &toleration("hpc"));
     let built = build(&json!({"podOverrides": all, "modes": {"orders": {"podOverrides": label("orders")}}}));
     let template = |mode: &str| body(&built, ChildKind::Deployment, mode)["spec"]["template"].clone();
     assert_eq!(template("site-orders")["metadata"]["labels"]["team"], "orders");

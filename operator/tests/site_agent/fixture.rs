@@ -47,19 +47,8 @@ pub(crate) fn object(change: &Value) -> SiteAgent {
             }],
         },
     });
-    merge(&mut object["spec"], change);
+    json_patch::merge(&mut object["spec"], change);
     serde_json::from_value(object).expect("a SiteAgent")
-}
-
-pub(crate) fn merge(into: &mut Value, change: &Value) {
-    match (into, change) {
-        (Value::Object(into), Value::Object(change)) => {
-            for (key, value) in change {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, change) => *into = change.clone(),
-    }
 }
 
 pub(crate) fn content() -> Content {

@@ -11,18 +11,18 @@ use reeve_operator::{
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{body, build, content, merge, object, observed, observed_as_built, problems},
+    fixture::{body, build, content, object, observed, observed_as_built, problems},
     passes::Site,
 };
 
 /// An offering of SLURM, changed by `change`.
 fn slurm(name: &str, change: &Value) -> Value {
     let mut offering = serde_json::to_value(&object(&json!({})).spec.site.offerings[0]).expect("JSON");
-    merge(
+    json_patch::merge(
         &mut offering,
         &json!({"name": name, "uuid": format!("{name:1>32}")}),
     );
-    merge(&mut offering, change);
+    json_patch::merge(&mut offering, change);
     offering
 }
 
@@ -72,7 +72,7 @@ fn the_children_of_a_mixed_object() {
     };
     let alone = names(&built);
     let mut spec = mixed();
-    merge(
+    json_patch::merge(
         &mut spec,
         &json!({"highAvailability": {"standbys": 1}, "podMonitor": {"enabled": true}}),
     );
@@ -104,7 +104,7 @@ fn the_children_of_a_mixed_object() {
 #[test]
 fn what_holds_for_all_pods_of_an_object_holds_for_those_of_every_group() {
     let mut spec = mixed();
-    merge(&mut spec, &json!({"podMonitor": {"enabled": true}}));
+    json_patch::merge(&mut spec, &json!({"podMonitor": {"enabled": true}}));
     let built = build(&spec);
     let labels = |mode: &str| {
         let deployment = body(&built, ChildKind::Deployment, mode);
@@ -354,7 +354,7 @@ fn a_diagnosis_of_a_mode_is_one_of_all_its_groups_and_of_a_group_of_that_alone()
 fn an_override_that_would_replace_the_images_of_offerings_is_refused() {
     let image = json!({"spec": {"containers": [{"name": "agent", "image": "hpc/agent:1"}]}});
     let mut spec = mixed();
-    merge(&mut spec, &json!({"modes": {"reports": {"podOverrides": image}}}));
+    json_patch::merge(&mut spec, &json!({"modes": {"reports": {"podOverrides": image}}}));
     let found = problems(&spec, &content());
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(

@@ -252,7 +252,7 @@ fn who_switches_it_off_stops_or_suspends_gets_no_jobs() {
         (json!({"suspend": true}), 3),
     ] {
         let mut changed = newer();
-        crate::fixture::merge(&mut changed, &change);
+        json_patch::merge(&mut changed, &change);
         let mut site = Site::running(&changed);
         assert_eq!(site.pass(), Vec::<String>::new(), "{change}");
         let built = site.build();

@@ -16,7 +16,7 @@ use reeve_operator::{
 };
 use serde_json::{Value, json};
 
-use crate::fixture::{body, build_with, merge, object, settings};
+use crate::fixture::{body, build_with, object, settings};
 
 const ORDERS: &str = "site-orders";
 /// The `ReplicaSet`s of the former and of the new template.
@@ -29,7 +29,7 @@ const NEW_POD: &str = "site-orders-7d9c-q4z7w";
 /// The object with a standby and this change.
 fn spec(change: &Value) -> Value {
     let mut spec = json!({"highAvailability": {"standbys": 1}, "preflight": {"enabled": false}});
-    merge(&mut spec, change);
+    json_patch::merge(&mut spec, change);
     spec
 }
 
@@ -42,7 +42,7 @@ fn with_another_offering() -> Value {
     let one = serde_json::to_value(&object(&json!({})).spec).expect("JSON");
     let first = one["offerings"][0].clone();
     let mut second = first.clone();
-    merge(
+    json_patch::merge(
         &mut second,
         &json!({"name": "cluster-b", "uuid": "22222222-2222-4222-8222-222222222222"}),
     );

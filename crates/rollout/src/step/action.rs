@@ -249,6 +249,17 @@ pub struct Check {
     pub tries: u8,
 }
 
+impl Check {
+    /// Whether the target's host has a part in it.
+    pub fn needs_host(&self) -> bool {
+        match &self.kind {
+            CheckKind::Http(_) | CheckKind::Tcp(_) => self.from == Vantage::Host,
+            CheckKind::Command(_) => true,
+            CheckKind::Ready(_) => false,
+        }
+    }
+}
+
 /// What a check looks at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

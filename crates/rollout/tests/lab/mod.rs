@@ -46,7 +46,7 @@ pub(crate) fn example(file: &str) -> Value {
 /// The homelab, changed by a JSON merge patch (RFC 7396).
 pub(crate) fn homelab(change: &Value) -> Rollout {
     let mut spec = example("homelab.yaml");
-    merge(&mut spec, change);
+    json_patch::merge(&mut spec, change);
     serde_json::from_value(spec).unwrap_or_else(|error| panic!("{error}: {change}"))
 }
 
@@ -56,24 +56,10 @@ pub(crate) fn with_targets(changes: &Value) -> Rollout {
     for target in spec["targets"].as_array_mut().expect("a list") {
         let name = target["name"].as_str().expect("a name").to_owned();
         if let Some(change) = changes.get(&name) {
-            merge(target, change);
+            json_patch::merge(target, change);
         }
     }
     serde_json::from_value(spec).unwrap_or_else(|error| panic!("{error}: {changes}"))
-}
-
-pub(crate) fn merge(value: &mut Value, change: &Value) {
-    let (Some(fields), Some(changes)) = (value.as_object_mut(), change.as_object()) else {
-        *value = change.clone();
-        return;
-    };
-    for (name, change) in changes {
-        if change.is_null() {
-            fields.remove(name);
-        } else {
-            merge(fields.entry(name.clone()).or_insert(Value::Null), change);
-        }
-    }
 }
 
 pub(crate) fn valid(rollout: &Rollout) -> Valid {

@@ -223,7 +223,7 @@ impl<'a> Scene<'a> {
             let url = format!("http://{address}:{}/ping", self.port);
             target["healthChecks"] = json!([{"name": "ping", "http": {"url": url}, "interval": "1s"}]);
         }
-        merge(spec, change);
+        json_patch::merge(spec, change);
         rollout
     }
 
@@ -369,15 +369,4 @@ fn compose(version: Version, port: u16) -> Value {
         "command": ["/bin/sh", "-c", script],
         "healthcheck": {"test": look, "interval": "1s", "retries": 60},
     }}})
-}
-
-/// A JSON merge patch, for what the example does not say.
-fn merge(value: &mut Value, change: &Value) {
-    let (Some(fields), Some(changes)) = (value.as_object_mut(), change.as_object()) else {
-        *value = change.clone();
-        return;
-    };
-    for (name, change) in changes {
-        merge(fields.entry(name.clone()).or_insert(Value::Null), change);
-    }
 }

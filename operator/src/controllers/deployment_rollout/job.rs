@@ -33,9 +33,13 @@ const RUNNER: &str = "/reeve-rollout-runner";
 /// The folder that it is copied into, in pods of other images.
 const RUNNER_DIRECTORY: &str = "/reeve";
 /// How long a pod may take to end, in seconds: the runner stops what it waits for, and reports.
-const GRACE_SECONDS: i64 = 20;
+pub(super) const GRACE_SECONDS: i64 = 20;
 /// The volumes that are the operator's.
 pub(super) const VOLUMES: [&str; 5] = ["instruction", "mounts", "user-mounts", "runner", "tmp"];
+/// Those that every pod has.
+pub(super) const LASTING_VOLUMES: [&str; 2] = ["instruction", "tmp"];
+/// Where something is in the container of a step, or may be.
+pub(super) const TAKEN: [&str; 4] = ["/etc/reeve", RUNNER_DIRECTORY, RUNNER, "/tmp"];
 
 /// What Jobs of a rollout's steps are made of, besides the work.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,20 @@
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 use reeve_api_types::{Content, FieldPath, Problem, Reason};
 use reeve_crds::{DeploymentRolloutSpec, PodOverrides, names};
-use reeve_rollout::{Valid, validate, validate_alone};
+use reeve_rollout::{Valid, step::POD_UID_VARIABLE, validate, validate_alone};
 
-use super::{super::typed::read, job::VOLUMES};
+use super::{
+    super::{
+        pod_template::{
+            admission,
+            missing::{Ours, missing},
+            mount_path::hiding,
+            resources,
+        },
+        typed::read,
+    },
+    job::{GRACE_SECONDS, LASTING_VOLUMES, TAKEN, VOLUMES},
+};
 
 /// A spec that can be carried out.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,13 +41,20 @@ pub fn check(
         Some(content) => validate(&spec.rollout, content, root),
         None => validate_alone(&spec.rollout, root),
     };
-    let path = root.field("runner").field("podOverrides");
+    let path = root.field("runner");
+    let sizes = spec.runner.resources.iter();
+    let sizes: Vec<_> = sizes
+        .flat_map(|wanted| resources(&wanted.0, &path.field("resources")))
+        .collect();
     let overrides = spec.runner.pod_overrides.as_ref();
-    let overrides = overrides.map(|overrides| pod(overrides, &path)).transpose();
+    let overrides = overrides
+        .map(|overrides| pod(overrides, &path.field("podOverrides")))
+        .transpose();
     match (valid, overrides) {
-        (Ok(valid), Ok(overrides)) => Ok(Checked { valid, overrides }),
+        (Ok(valid), Ok(overrides)) if sizes.is_empty() => Ok(Checked { valid, overrides }),
         (valid, overrides) => {
             let mut problems = valid.err().unwrap_or_default();
+            problems.extend(sizes);
             problems.extend(overrides.err().unwrap_or_default());
             Err(problems)
         }
@@ -46,6 +64,10 @@ pub fn check(
 fn pod(overrides: &PodOverrides, path: &FieldPath) -> Result<PodTemplateSpec, Vec<Problem>> {
     let (template, mut problems) = read::<PodTemplateSpec>(&overrides.0, path, "job.spec.template");
     if let Some(template) = &template {
+        problems.extend(admission(template, path));
+        if let Some(spec) = &template.spec {
+            problems.extend(lacking(spec, path));
+        }
         let mut refuse = |path: FieldPath, message: &str| {
             problems.push(Problem::new(path, Reason::Conflict, message));
         };
@@ -58,6 +80,23 @@ fn pod(overrides: &PodOverrides, path: &FieldPath) -> Result<PodTemplateSpec, Ve
         Some(template) if problems.is_empty() => Ok(template),
         _ => Err(problems),
     }
+}
+
+/// What containers and mounts refer to and nothing gives.
+fn lacking(spec: &PodSpec, path: &FieldPath) -> Vec<Problem> {
+    let ours = Ours {
+        containers: &[names::STEP_CONTAINER, names::RUNNER_INIT_CONTAINER],
+        called: "step",
+        volumes: &LASTING_VOLUMES,
+    };
+    let mut problems = missing(spec, &ours, path, &|_| false);
+    for (index, container) in spec.containers.iter().enumerate() {
+        if container.name == names::STEP_CONTAINER {
+            let path = path.field("spec").field("containers").index(index);
+            problems.extend(hiding(container, &TAKEN, &path));
+        }
+    }
+    problems
 }
 
 fn metadata(template: &PodTemplateSpec, path: &FieldPath, refuse: &mut impl FnMut(FieldPath, &str)) {
@@ -115,6 +154,28 @@ fn refused(spec: &PodSpec, path: &FieldPath, refuse: &mut impl FnMut(FieldPath, 
             refuse(path, "the operator has a volume of this name; choose another one");
         }
     }
+    if spec
+        .termination_grace_period_seconds
+        .is_some_and(|grace| grace < GRACE_SECONDS)
+    {
+        let message = "write 20 or more: the runner stops what it waits for and reports";
+        refuse(path.field("terminationGracePeriodSeconds"), message);
+    }
+    let init = spec.init_containers.iter().flatten().enumerate();
+    for (index, container) in init {
+        let path = path.field("initContainers").index(index);
+        if container.name == names::STEP_CONTAINER {
+            refuse(
+                path.field("name"),
+                "step is the operator's container under containers; move it there, or choose another name",
+            );
+        } else if container.name == names::RUNNER_INIT_CONTAINER {
+            refuse(
+                path,
+                "the operator's own, there for commands with an image; remove it",
+            );
+        }
+    }
     for (index, container) in spec.containers.iter().enumerate() {
         let path = path.field("containers").index(index);
         if container.name != names::STEP_CONTAINER {
@@ -127,6 +188,8 @@ fn refused(spec: &PodSpec, path: &FieldPath, refuse: &mut impl FnMut(FieldPath, 
             ("command", container.command.is_some()),
             ("args", container.args.is_some()),
             ("image", container.image.is_some()),
+            ("restartPolicy", container.restart_policy.is_some()),
+            ("restartPolicyRules", container.restart_policy_rules.is_some()),
             (
                 "terminationMessagePath",
                 container.termination_message_path.is_some(),
@@ -134,6 +197,12 @@ fn refused(spec: &PodSpec, path: &FieldPath, refuse: &mut impl FnMut(FieldPath, 
         ];
         for (field, _) in taken.into_iter().filter(|(_, set)| *set) {
             refuse(path.field(field), "the runner's own; remove it");
+        }
+        for (index, variable) in container.env.iter().flatten().enumerate() {
+            if variable.name == POD_UID_VARIABLE {
+                let path = path.field("env").index(index).field("name");
+                refuse(path, "the runner depends on this variable; remove it");
+            }
         }
     }
 }
@@ -156,8 +225,14 @@ mod tests {
             "metadata": {"labels": {"app.kubernetes.io/name": "x", "team": "a"}, "finalizers": ["x"]},
             "spec": {
                 "restartPolicy": "Always", "serviceAccountName": "x", "activeDeadlineSeconds": 3, "nodSelector": {},
+                "terminationGracePeriodSeconds": 5,
                 "volumes": [{"name": "mounts"}],
-                "containers": [{"name": "step", "command": ["x"]}, {"name": "proxy"}],
+                "initContainers": [{"name": "install-runner", "image": "x"}, {"name": "proxy", "image": "a b"}],
+                "containers": [
+                    {"name": "step", "command": ["x"], "resources": {"limits": {"memory": "1GB"}},
+                        "volumeMounts": [{"name": "ca", "mountPath": "/tmp/ca"}, {"name": "tmp", "mountPath": "/etc"}]},
+                    {"name": "proxy", "image": "proxy:1"},
+                ],
             },
         }));
         let wanted = [
@@ -167,8 +242,15 @@ mod tests {
             "o.spec.restartPolicy",
             "o.spec.activeDeadlineSeconds",
             "o.spec.serviceAccountName",
+            "o.spec.terminationGracePeriodSeconds",
             "o.spec.volumes[0].name",
+            "o.spec.initContainers[0]:",
+            "o.spec.initContainers[1].image",
+            "o.spec.initContainers[1].name",
             "o.spec.containers[0].command",
+            "o.spec.containers[0].resources.limits.memory",
+            "o.spec.containers[0].volumeMounts[0].name",
+            "o.spec.containers[0].volumeMounts[1].mountPath",
             "o.spec.containers[1].name",
         ];
         assert_eq!(found.len(), wanted.len(), "{found:#?}");

@@ -1,8 +1,6 @@
 //! Rules of a `NetworkPolicy` that the API server would refuse. It would refuse the whole policy then, so that the pods
 //! kept the old one.
 
-use std::ops::RangeInclusive;
-
 use ipnet::IpNet;
 use k8s_openapi::{
     api::networking::v1::{IPBlock, NetworkPolicyEgressRule, NetworkPolicyPeer, NetworkPolicyPort},
@@ -10,10 +8,7 @@ use k8s_openapi::{
 };
 use reeve_api_types::{FieldPath, Problem, Reason, syntax};
 
-/// What a port can be.
-pub(super) const PORTS: RangeInclusive<i32> = 1..=65535;
-/// What a port can speak.
-pub(super) const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+use crate::controllers::pod_template::{PORTS, PROTOCOLS};
 
 /// What is wrong with networks in CIDR notation.
 pub(super) fn networks(cidrs: &[String], path: &FieldPath) -> Vec<Problem> {

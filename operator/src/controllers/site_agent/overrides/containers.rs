@@ -1,7 +1,5 @@
 //! What overrides may not do to containers: above all to the two that are the operator's.
 
-use std::borrow::Cow;
-
 use k8s_openapi::api::core::v1::{Container, EnvVar};
 use reeve_api_types::FieldPath;
 use reeve_crds::{Slurm, names};
@@ -9,8 +7,8 @@ use reeve_crds::{Slurm, names};
 use super::{
     super::pod::{SUPERVISOR_DIRECTORY, SUPERVISOR_PORT, SUPERVISOR_PORT_NAME, mounts},
     Problems,
-    mount_path::{collides, normal},
 };
+use crate::controllers::pod_template::mount_path::hiding;
 
 /// Variables that the supervisor depends on; besides them all that start with [`SUPERVISOR_VARIABLES`].
 const VARIABLES: [&str; 4] = [
@@ -23,8 +21,6 @@ const VARIABLES: [&str; 4] = [
 const SUPERVISOR_VARIABLES: &str = "REEVE_";
 /// Where the program is in the image that brings the supervisor.
 const INSTALLER: &str = "/reeve-supervise";
-/// Below these a mount disturbs nobody: programs look for no name of ours there.
-const OPEN_BELOW: [&str; 1] = ["/tmp"];
 
 /// The two lists of containers that a pod has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +74,7 @@ impl Problems {
                     self.environment(container, &path);
                     let mounts = mounts(slurm);
                     let taken: Vec<_> = mounts.iter().map(|mount| mount.mount_path.as_str()).collect();
-                    self.mounts(container, &taken, &path);
+                    self.0.extend(hiding(container, &taken, &path));
                 }
                 List::InitContainers => {
                     if container.image.is_some() {
@@ -87,7 +83,8 @@ impl Problems {
                             "the supervisor's image is a setting of the operator (agentsImage of its chart); remove it",
                         );
                     }
-                    self.mounts(container, &[SUPERVISOR_DIRECTORY, INSTALLER], &path);
+                    self.0
+                        .extend(hiding(container, &[SUPERVISOR_DIRECTORY, INSTALLER], &path));
                 }
             }
         }
@@ -159,29 +156,6 @@ impl Problems {
                 let path = path.field("env").index(index).field("name");
                 self.refuse(path, "the supervisor depends on this variable; remove it");
             }
-        }
-    }
-
-    fn mounts(&mut self, container: &Container, taken: &[&str], path: &FieldPath) {
-        for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
-            let wanted = normal(&mount.mount_path);
-            let open = |taken: &str| OPEN_BELOW.contains(&taken) && wanted.starts_with(&format!("{taken}/"));
-            let Some(taken) = taken
-                .iter()
-                .find(|taken| collides(&wanted, taken) && !open(taken))
-            else {
-                continue;
-            };
-            let how: Cow<'_, str> = if wanted == *taken {
-                "there".into()
-            } else {
-                format!("at {taken}").into()
-            };
-            let path = path.field("volumeMounts").index(index).field("mountPath");
-            self.refuse(
-                path,
-                format!("the operator mounts something {how}; choose another path"),
-            );
         }
     }
 }

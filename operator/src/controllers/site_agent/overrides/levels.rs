@@ -3,26 +3,17 @@
 
 use k8s_openapi::{
     DeepMerge,
-    api::core::v1::{Container, PodSpec, PodTemplateSpec, ResourceRequirements},
+    api::core::v1::{PodSpec, PodTemplateSpec, ResourceRequirements},
 };
 use reeve_api_types::{FieldPath, Problem, Reason};
 use reeve_crds::{PodOverrides, SiteAgentSpec, names};
 use reeve_site_agent::Mode;
 
-use super::{super::pod::mounts, resources::resources};
-
-/// A list of containers and how to get it.
-type List = (&'static str, fn(&PodSpec) -> &[Container]);
-
-/// Whether a level gives what is looked for.
-type Gives<'a> = dyn Fn(&PodSpec) -> bool + 'a;
-
-const LISTS: [List; 2] = [
-    ("containers", |spec| &spec.containers),
-    ("initContainers", |spec| {
-        spec.init_containers.as_deref().unwrap_or_default()
-    }),
-];
+use super::super::pod::mounts;
+use crate::controllers::pod_template::{
+    missing::{Gives, Ours, missing},
+    resources,
+};
 
 /// What is missing or contradicts, over all levels; `used` are the modes that have pods, when that is known.
 pub(in super::super) fn problems(
@@ -36,10 +27,8 @@ pub(in super::super) fn problems(
         .iter()
         .map(|mode| (*mode, Level::of(spec.modes.get(*mode).pod_overrides.as_ref())))
         .collect();
-    let volumes: Vec<_> = mounts(spec.slurm.as_ref())
-        .into_iter()
-        .map(|mount| mount.name)
-        .collect();
+    let mounts = mounts(spec.slurm.as_ref());
+    let volumes: Vec<_> = mounts.iter().map(|mount| mount.name.as_str()).collect();
     let mut problems = shared.missing(&volumes, &root.field("podOverrides"), &|gives| {
         let mut gives = modes.iter().map(|(_, mode)| mode.may(gives));
         match used {
@@ -144,48 +133,17 @@ impl Level {
     /// What is missing here, unless `other` gives it. `volumes` are the operator's.
     fn missing(
         &self,
-        volumes: &[String],
+        volumes: &[&str],
         path: &FieldPath,
         other: &dyn Fn(&Gives<'_>) -> bool,
     ) -> Vec<Problem> {
-        let Some(spec) = self.spec() else {
-            return Vec::new();
+        let ours = Ours {
+            containers: &[names::AGENT_CONTAINER, names::SUPERVISOR_INIT_CONTAINER],
+            called: "agent (under initContainers: install-supervisor)",
+            volumes,
         };
-        let path = path.field("spec");
-        let absent = |gives: &dyn Fn(&PodSpec) -> bool| !gives(spec) && !other(gives);
-        let mut problems = Vec::new();
-        for (list, of) in LISTS {
-            for (index, container) in of(spec).iter().enumerate() {
-                let path = path.field(list).index(index);
-                let has_image = |spec: &PodSpec| {
-                    let mut twins = of(spec).iter().filter(|twin| twin.name == container.name);
-                    twins.any(|twin| twin.image.is_some())
-                };
-                if !is_ours(&container.name) && absent(&has_image) {
-                    let message = "a container of yours needs an image; if you mean the operator's, its name is agent \
-                                   (under initContainers: install-supervisor)";
-                    problems.push(Problem::new(path.field("image"), Reason::Required, message));
-                }
-                for (number, mount) in container.volume_mounts.iter().flatten().enumerate() {
-                    let has_volume = |spec: &PodSpec| {
-                        spec.volumes
-                            .iter()
-                            .flatten()
-                            .any(|volume| volume.name == mount.name)
-                    };
-                    if !mount.name.is_empty() && !volumes.contains(&mount.name) && absent(&has_volume) {
-                        let path = path.field("volumeMounts").index(number).field("name");
-                        let message = "there is no volume of this name; add it to volumes of the pod";
-                        problems.push(Problem::new(path, Reason::Required, message));
-                    }
-                }
-            }
-        }
-        problems
+        self.spec()
+            .map(|spec| missing(spec, &ours, path, other))
+            .unwrap_or_default()
     }
-}
-
-/// One without a name, or with the name of the other list's, is refused as such.
-fn is_ours(name: &str) -> bool {
-    ["", names::AGENT_CONTAINER, names::SUPERVISOR_INIT_CONTAINER].contains(&name)
 }

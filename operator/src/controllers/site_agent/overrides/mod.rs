@@ -1,12 +1,9 @@
 //! Pod overrides: a partial pod template that a user merges in, and what it may not touch.
 //! Whatever would be ignored, or would break supervision, is refused with the field and the remedy.
 
-mod admission;
 mod containers;
 pub(super) mod levels;
-mod mount_path;
 pub(super) mod mounted;
-mod resources;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +16,7 @@ use reeve_crds::{PodOverrides, Slurm, names};
 
 use self::containers::List;
 use super::pod::VOLUMES;
-use crate::controllers::typed::read;
+use crate::controllers::{pod_template::admission, typed::read};
 
 /// The shortest grace period, in seconds: the last 5 s are kept for the agent to end after its signal and for the
 /// supervisor to release the Lease, and a call to Waldur or the backend that is under way takes some.
@@ -40,7 +37,7 @@ pub(super) fn check(
     let Some(template) = template else {
         return Err(problems.0);
     };
-    problems.admission(&template, path);
+    problems.0.extend(admission(&template, path));
     if let Some(metadata) = &template.metadata {
         problems.metadata(metadata, &path.field("metadata"));
     }

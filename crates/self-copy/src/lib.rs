@@ -8,10 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Copies this program to `directory/reeve-rollout-runner`, readable and executable by everyone. Returns the path.
-pub fn install(directory: &Path) -> io::Result<PathBuf> {
-    let target = directory.join("reeve-rollout-runner");
-    let partial = directory.join(format!(".reeve-rollout-runner.{}", std::process::id()));
+/// Copies this program to `directory/name`, readable and executable by everyone. Returns the path.
+///
+/// # Errors
+/// The directory cannot be written to, or has no room.
+pub fn install(directory: &Path, name: &str) -> io::Result<PathBuf> {
+    let target = directory.join(name);
+    let partial = directory.join(format!(".{name}.{}", std::process::id()));
     let copied = copy(Path::new("/proc/self/exe"), &partial).and_then(|()| fs::rename(&partial, &target));
     if copied.is_err() {
         // The first error counts; what is left of the copy is only untidy.

@@ -24,7 +24,7 @@ const SUFFIXES: [(&str, f64); 16] = [
 ];
 
 /// What is wrong with requests and limits: no such resource, no such size, a request above its limit.
-pub(super) fn resources(wanted: &ResourceRequirements, path: &FieldPath) -> Vec<Problem> {
+pub(in crate::controllers) fn resources(wanted: &ResourceRequirements, path: &FieldPath) -> Vec<Problem> {
     let mut problems = Vec::new();
     let lists = [("requests", &wanted.requests), ("limits", &wanted.limits)];
     for (field, list) in lists {

@@ -1,21 +1,33 @@
 //! What the API server would refuse in the pods that follow from overrides: said before, with the field.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, Toleration};
 use reeve_api_types::{FieldPath, Problem, Reason, syntax};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    super::egress::{PORTS, PROTOCOLS},
-    Problems,
-    resources::resources,
-};
+use super::resources;
 
+/// What a port can be.
+pub(in crate::controllers) const PORTS: RangeInclusive<i32> = 1..=65535;
+/// What a port can speak.
+pub(in crate::controllers) const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 /// What a word can be, by field.
 const PULL_POLICIES: &[&str] = &["Always", "IfNotPresent", "Never"];
 const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+/// Everything in a template that the API server would refuse whatever it is merged with.
+pub(in crate::controllers) fn admission(template: &PodTemplateSpec, path: &FieldPath) -> Vec<Problem> {
+    let mut problems = Problems(Vec::new());
+    problems.template(template, path);
+    problems.0
+}
+
+struct Problems(Vec<Problem>);
 
 impl Problems {
     fn invalid(&mut self, path: FieldPath, message: impl Into<String>) {
@@ -36,8 +48,7 @@ impl Problems {
         }
     }
 
-    /// Everything in the template that the API server would refuse whatever it is merged with.
-    pub(super) fn admission(&mut self, template: &PodTemplateSpec, path: &FieldPath) {
+    fn template(&mut self, template: &PodTemplateSpec, path: &FieldPath) {
         if let Some(metadata) = &template.metadata {
             let path = path.field("metadata");
             self.labels(metadata.labels.as_ref(), &path.field("labels"));
