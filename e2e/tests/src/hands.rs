@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, ResourceExt};
 use reeve_crds::names;
 use reeve_rollout::step::{Action, Instruction, Report, TargetKind};
 use reeve_rollout::{PointKind, PreviousValue, RollbackPoint, StepResult};
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::lab::Lab;
 
-/// How often the pods are looked at.
-const BEAT: Duration = Duration::from_millis(100);
+/// When a pod that could not be ended is looked at again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What becomes of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ struct Script {
 #[derive(Debug)]
 pub struct Hands {
     script: Arc<Mutex<Script>>,
+    /// The script has changed.
+    changed: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -57,14 +62,13 @@ impl Hands {
     /// Begins to work on the pods of the lab's namespace.
     pub fn of(lab: &Lab) -> Self {
         let script = Arc::<Mutex<Script>>::default();
-        let (pods, shared) = (lab.api::<Pod>(), script.clone());
-        let task = tokio::spawn(async move {
-            loop {
-                look(&pods, &shared).await;
-                tokio::time::sleep(BEAT).await;
-            }
-        });
-        Self { script, task }
+        let changed = Arc::<Notify>::default();
+        let task = tokio::spawn(work(lab.api(), script.clone(), changed.clone()));
+        Self {
+            script,
+            changed,
+            task,
+        }
     }
 
     /// What the next attempts at a step are answered; success when nothing is left.
@@ -79,6 +83,7 @@ impl Hands {
         let mut script = lock(&self.script);
         script.answers.clear();
         script.seen.retain(|_, says| *says != Says::RunsOn);
+        self.changed.notify_one();
     }
 
     /// The attempts so far, as `STEP/ATTEMPT`, with a `?` behind one that only asked what became of another.
@@ -104,28 +109,42 @@ fn lock(script: &Mutex<Script>) -> MutexGuard<'_, Script> {
     script.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn look(pods: &Api<Pod>, script: &Mutex<Script>) {
-    let steps = ListParams::default().labels("app.kubernetes.io/component in (step, look)");
-    // The API server may be away in the middle of a test.
-    let Ok(found) = pods.list(&steps).await else {
-        return;
-    };
-    for pod in found.items {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        if pod.metadata.deletion_timestamp.is_some() || ["Succeeded", "Failed"].contains(&phase.unwrap_or(""))
-        {
-            continue;
-        }
-        let instruction = pod.annotations().get(names::ANNOTATION_INSTRUCTION);
-        let Some(instruction) = instruction.and_then(|text| serde_json::from_str::<Instruction>(text).ok())
-        else {
-            continue;
+/// Follows the pods of steps. The API server may be away in the middle of a test.
+async fn work(pods: Api<Pod>, script: Arc<Mutex<Script>>, changed: Arc<Notify>) {
+    let steps = watcher::Config::default().labels("app.kubernetes.io/component in (step, look)");
+    let (store, writer) = reflector::store();
+    let watch = reflector(writer, watcher(pods.clone(), steps)).default_backoff();
+    let mut applied = watch.applied_objects().boxed();
+    loop {
+        let found = tokio::select! {
+            Some(pod) = applied.next() => pod.map(Arc::new).into_iter().collect(),
+            () = changed.notified() => store.state(),
         };
-        let says = answer(script, &instruction, &pod.uid().unwrap_or_default());
-        if says != Says::RunsOn {
-            end(pods, &pod, &instruction, says).await;
+        for pod in found {
+            if look(&pods, &pod, &script).await.is_err() {
+                tokio::time::sleep(PAUSE).await;
+                changed.notify_one();
+            }
         }
     }
+}
+
+/// Ends a pod, if the script says so.
+async fn look(pods: &Api<Pod>, pod: &Pod, script: &Mutex<Script>) -> kube::Result<()> {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    if pod.metadata.deletion_timestamp.is_some() || ["Succeeded", "Failed"].contains(&phase.unwrap_or("")) {
+        return Ok(());
+    }
+    let instruction = pod.annotations().get(names::ANNOTATION_INSTRUCTION);
+    let Some(instruction) = instruction.and_then(|text| serde_json::from_str::<Instruction>(text).ok())
+    else {
+        return Ok(());
+    };
+    let says = answer(script, &instruction, &pod.uid().unwrap_or_default());
+    if says == Says::RunsOn {
+        return Ok(());
+    }
+    end(pods, pod, &instruction, says).await
 }
 
 /// What the script says to an attempt, the same each time.
@@ -154,7 +173,7 @@ fn answer(script: &Mutex<Script>, instruction: &Instruction, uid: &str) -> Says 
     says
 }
 
-async fn end(pods: &Api<Pod>, pod: &Pod, instruction: &Instruction, says: Says) {
+async fn end(pods: &Api<Pod>, pod: &Pod, instruction: &Instruction, says: Says) -> kube::Result<()> {
     let name = pod.name_any();
     let status = match says {
         Says::Result(result) => {
@@ -168,11 +187,15 @@ async fn end(pods: &Api<Pod>, pod: &Pod, instruction: &Instruction, says: Says) 
         _ => json!({"phase": "Failed", "reason": "Evicted", "message": "the node was low on memory"}),
     };
     let patch = Patch::Merge(json!({"status": status}));
-    // Gone meanwhile, or the API server is away: the next look tells.
-    drop(pods.patch_status(&name, &PatchParams::default(), &patch).await);
+    match pods.patch_status(&name, &PatchParams::default(), &patch).await {
+        // Gone meanwhile.
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        patched => drop(patched?),
+    }
     if says == Says::Evicted {
         drop(pods.delete(&name, &DeleteParams::default().grace_period(0)).await);
     }
+    Ok(())
 }
 
 /// What a runner makes of an instruction.

@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 /// What a machine with other work may add to a time that is promised. The times themselves are printed.
 pub const SLACK: Duration = Duration::from_secs(5);
-/// How often a condition is looked at.
+/// How often a condition is looked at in the beginning, and in the end: to look takes processor time from what is waited
+/// for.
 const INTERVAL: Duration = Duration::from_millis(50);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Looks again until there is something; answers it, and panics with `what` at the limit.
 pub async fn until_some<T>(what: &str, limit: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
     until_some_every(INTERVAL, what, limit, look).await
 }
 
-/// Looks again after each `interval` until there is something; answers it, and panics with `what` at the limit.
+/// Looks again after each `interval`, and less often the longer it takes, until there is something; answers it, and panics
+/// with `what` at the limit.
 pub async fn until_some_every<T>(
     interval: Duration,
     what: &str,
@@ -26,7 +29,8 @@ pub async fn until_some_every<T>(
             return found;
         }
         assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
-        tokio::time::sleep(interval).await;
+        let pace = (start.elapsed() / 20).min(LONGEST_INTERVAL);
+        tokio::time::sleep(interval.max(pace)).await;
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use reeve_crds::names;
 use reeve_e2e::Program;
-use reeve_e2e_tests::{CHILDREN, Hands, Lab, Load, Operator, Rollouts, Says, Traffic, idle, site, until};
+use reeve_e2e_tests::{
+    CHILDREN, Hands, Lab, Load, Operator, Rollouts, Says, Traffic, idle, site, until_some_every,
+};
 use reeve_rollout::{Outcome, StepResult};
 use serde_json::{Value, json};
 
@@ -145,12 +147,15 @@ pub(crate) async fn two_hundred_rollouts_at_once_all_end_as_they_should(lab: &La
     let all = (0..ROLLOUTS).map(rollout);
     let created = all.map(|(_, object)| rollouts.create(object));
     futures::future::join_all(created).await;
-    until("all have ended", Duration::from_mins(10), async || {
+    // A list of them all is a load of its own.
+    let pace = Duration::from_secs(2);
+    until_some_every(pace, "all have ended", Duration::from_mins(10), async || {
         let found = rollouts.all().await;
         let runs = found
             .iter()
             .filter_map(|rollout| rollout.status.as_ref()?.run.as_ref());
-        runs.filter(|run| run.outcome.is_some()).count() == ROLLOUTS
+        let ended = runs.filter(|run| run.outcome.is_some()).count();
+        (ended == ROLLOUTS).then_some(())
     })
     .await;
     println!(
