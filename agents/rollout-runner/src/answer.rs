@@ -109,6 +109,7 @@ pub fn report(instruction: &Instruction, pod: &str, outcome: Outcome, redactor: 
             *problem.learned,
         ),
     };
+    let learned = without_secrets(learned, redactor);
     Report {
         reason: reason.to_owned(),
         message: redactor.redact(&message),
@@ -122,6 +123,20 @@ pub fn report(instruction: &Instruction, pod: &str, outcome: Outcome, redactor: 
         snapshots: learned.snapshots,
         ..Report::to(instruction, pod, result)
     }
+}
+
+/// Hides secrets in what others have named: tests, branches, snapshots. Ids and values stay as they are, since targets
+/// are put back by them.
+fn without_secrets(mut learned: Answer, redactor: &Redactor) -> Answer {
+    let tests = learned.tests.iter_mut().flat_map(|tests| &mut tests.failed);
+    let branches = learned.rollback_point.iter_mut();
+    let branches = branches.filter_map(|point| point.revision.as_mut());
+    let snapshots = learned.snapshots.iter_mut().flat_map(|list| &mut list.newest);
+    let snapshots = snapshots.map(|snapshot| &mut snapshot.name);
+    for name in tests.chain(branches).chain(snapshots) {
+        *name = redactor.redact(name);
+    }
+    learned
 }
 
 /// Whether an action that has succeeded leaves something on its target. Of preflight that is a host's lock.
@@ -144,5 +159,34 @@ fn changes(instruction: &Instruction) -> bool {
         | Action::Run(_)
         | Action::Observe(_)
         | Action::Release => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_name_in_a_report_shows_a_secret() {
+        let instruction = json!({"protocol": 1, "namespace": "lab", "rollout": "homelab", "run": "homelab-1",
+            "step": "tests", "attempt": 1, "timeLimit": 60, "action": "release"});
+        let instruction: Instruction = serde_json::from_value(instruction).expect("an instruction");
+        let redactor = Redactor::default();
+        redactor.learn("DB=correct-horse\n");
+        let learned = json!({"tests": 1, "failures": 1, "errors": 0, "skipped": 0,
+            "failed": ["login[password=hunter2hunter2]", "login[correct-horse]", "up"]});
+        let mut problem = Problem::failed("TestsFailed", "with correct-horse");
+        problem.learned.tests = serde_json::from_value(learned).expect("numbers");
+        let report = report(&instruction, "pod-a", Err(problem), &redactor);
+        assert_eq!(report.message, "with [redacted]");
+        let failed = report.tests.expect("numbers").failed;
+        assert_eq!(failed[1..], ["login[[redacted]]", "up"]);
+        assert!(
+            failed[0].starts_with("login[password=[redacted]"),
+            "{}",
+            failed[0]
+        );
     }
 }

@@ -1,25 +1,30 @@
 //! A command of the user's: in the runner's own container, which is of the user's image, or on a host. How it ends is
 //! told by its exit code and, for tests, by the report that it writes.
 
-use std::{fs, process::Stdio, time::Duration};
+use std::{fs, time::Duration};
 
-use reeve_rollout::step::RunCommand;
-use tokio::{process::Command, time::timeout};
+use reeve_rollout::step::{RunCommand, TestSummary};
+use tokio::process::Command;
 
 use crate::{
     answer::{Answer, Outcome, Problem},
-    junit,
+    bounded, junit, process,
     redact::Redactor,
 };
 
 /// Runs it here.
 pub async fn here(command: &RunCommand, limit: Duration, redactor: &Redactor) -> Outcome {
     if let Some(junit) = &command.junit {
-        // A report of an earlier attempt must not be taken for this one's. There usually is none.
-        let _ = fs::remove_file(junit);
+        // A report of an earlier attempt must not be taken for this one's. A device or a pipe is no report, and stays.
+        if fs::metadata(junit).is_ok_and(|found| found.is_file()) {
+            let _ = fs::remove_file(junit);
+        }
     }
     let ended = run(command, limit, redactor).await?;
-    let report = command.junit.as_ref().and_then(|path| fs::read(path).ok());
+    let report = match command.junit.as_deref().map(report) {
+        Some(Err(problem)) if ended.code == Some(0) => return Err(problem),
+        found => found.and_then(Result::ok).flatten(),
+    };
     verdict(command, ended.code, &ended.tail, report.as_deref())
 }
 
@@ -27,6 +32,18 @@ pub async fn here(command: &RunCommand, limit: Duration, redactor: &Redactor) ->
 pub async fn printed(command: &RunCommand, limit: Duration, redactor: &Redactor) -> Outcome<String> {
     let ended = run(command, limit, redactor).await?;
     verdict(command, ended.code, &ended.tail, None).map(|_| ended.stdout)
+}
+
+/// The report that it has written, if it has.
+fn report(path: &str) -> Outcome<Option<Vec<u8>>> {
+    match bounded::read(path, junit::LARGEST) {
+        Ok(Ok(content)) => Ok(Some(content)),
+        Ok(Err(refused)) => {
+            let message = format!("the report {path} {refused}");
+            Err(Problem::failed("NoReport", message).touched())
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// A command that has ended.
@@ -41,39 +58,47 @@ async fn run(command: &RunCommand, limit: Duration, redactor: &Redactor) -> Outc
     let [program, arguments @ ..] = &command.run[..] else {
         return Err(Problem::errored("BadInstruction", "a command needs a program"));
     };
-    let running = Command::new(program)
-        .args(arguments)
-        .envs(&command.environment)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = match timeout(limit, running).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(error)) => {
+    let mut started = Command::new(program);
+    started.args(arguments).envs(&command.environment);
+    let ended = match process::run(&mut started, program, limit, redactor).await {
+        Ok(ended) => ended,
+        Err(error) => {
             let message = format!("{program} cannot be started: {error}; see that the image has it");
             return Err(Problem::failed("CommandNotFound", message));
         }
-        Err(_) => {
-            let message = format!("{program} was ended after {} s, its time limit", limit.as_secs());
-            return Err(Problem::failed("TimedOut", message).touched());
-        }
     };
-    let [stdout, stderr] =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    for text in [&stdout, &stderr] {
-        redactor.log(program, text);
+    let tail = redactor.redact(&last_lines(&ended));
+    match ended.status {
+        Some(status) => Ok(Ended {
+            code: status.code(),
+            tail,
+            stdout: ended.stdout,
+        }),
+        None => Err(timed_out(program, limit, &tail)),
     }
-    let last: Vec<_> = stdout
+}
+
+fn last_lines(ended: &process::Ended) -> String {
+    let last: Vec<_> = ended
+        .stdout
         .lines()
-        .chain(stderr.lines())
+        .chain(ended.stderr.lines())
         .filter(|line| !line.trim().is_empty())
         .collect();
-    let tail = redactor.redact(&last[last.len().saturating_sub(3)..].join("; "));
-    Ok(Ended {
-        code: output.status.code(),
-        tail,
-        stdout,
-    })
+    last[last.len().saturating_sub(3)..].join("; ")
+}
+
+fn timed_out(program: &str, limit: Duration, tail: &str) -> Problem {
+    let said = if tail.is_empty() {
+        "it had printed nothing".to_owned()
+    } else {
+        format!("the last that it printed: {tail}")
+    };
+    let message = format!(
+        "{program} was ended after {} s, its time limit; {said}",
+        limit.as_secs()
+    );
+    Problem::failed("TimedOut", message).touched()
 }
 
 /// What exit code and report amount to.
@@ -87,6 +112,12 @@ pub(crate) fn verdict(command: &RunCommand, code: Option<i32>, tail: &str, repor
         }
         (_, None) => None,
         (_, Some(report)) => match junit::summary(report) {
+            Ok(summary) if code == Some(0) && no_tests(&summary) => {
+                let message = format!(
+                    "{program} ended with 0, and its report has no test cases: see that it finds its tests"
+                );
+                return Err(Problem::failed("NoTests", message).touched());
+            }
             Ok(summary) => Some(summary),
             Err(error) if code == Some(0) => {
                 return Err(Problem::failed(
@@ -140,6 +171,17 @@ pub(crate) fn verdict(command: &RunCommand, code: Option<i32>, tail: &str, repor
     Err(problem.touched())
 }
 
+/// Whether nothing was tested. Failures before the first test are told as such.
+fn no_tests(summary: &TestSummary) -> bool {
+    let TestSummary {
+        tests,
+        failures,
+        errors,
+        ..
+    } = summary;
+    tests + failures + errors == 0
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -181,13 +223,45 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_outlives_its_time_has_failed() {
-        let limited = here(
-            &command(&["sleep", "60"]),
-            Duration::from_millis(50),
-            &Redactor::default(),
-        )
-        .await;
-        assert_eq!(limited.expect_err("too long").reason, "TimedOut");
+        let limited = |script: &'static str| async move {
+            let command = command(&["sh", "-c", script]);
+            let problem = here(&command, Duration::from_secs(2), &Redactor::default()).await;
+            problem.expect_err("too long")
+        };
+        let silent = limited("exec sleep 60").await;
+        assert_eq!(silent.reason, "TimedOut");
+        assert!(silent.message.contains("printed nothing"), "{}", silent.message);
+        let said = limited("echo API_TOKEN=abcdefgh; exec sleep 60").await;
+        assert!(said.message.contains("API_TOKEN=[redacted]"), "{}", said.message);
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_no_file_is_told_and_never_waited_for() {
+        let mut tests = command(&["true"]);
+        let folder = std::env::temp_dir();
+        tests.junit = Some(folder.display().to_string());
+        let ended = here(&tests, Duration::from_secs(20), &Redactor::default()).await;
+        let problem = ended.expect_err("no report");
+        assert_eq!((problem.reason, problem.touched), ("NoReport", true));
+        assert!(
+            problem.message.contains(" is no regular file"),
+            "{}",
+            problem.message
+        );
+    }
+
+    #[test]
+    fn a_report_without_tests_is_no_success() {
+        let mut tests = command(&["pytest"]);
+        tests.junit = Some("/tmp/report.xml".into());
+        let told = |code, report: &[u8]| {
+            let problem = verdict(&tests, Some(code), "", Some(report)).expect_err("no success");
+            problem.reason
+        };
+        let none = br#"<testsuites tests="0"/>"#;
+        assert_eq!(told(0, none), "NoTests");
+        assert_eq!(told(75, none), "CommandInconclusive");
+        assert_eq!(told(0, br#"<testsuite errors="1"/>"#), "TestsFailed");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! the contract in `reeve_rollout::step`; each kind of target is a module here.
 
 pub mod answer;
+mod bounded;
 pub mod check;
 pub mod command;
 mod digest;
@@ -11,6 +12,7 @@ pub mod junit;
 pub mod kubernetes;
 mod mounted;
 pub mod notify;
+mod process;
 pub mod proxmox;
 pub mod redact;
 pub mod route;

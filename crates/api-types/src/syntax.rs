@@ -61,9 +61,13 @@ pub fn port_name(text: &str) -> Option<&'static str> {
 /// What is wrong with the name of an environment variable. Kubernetes from 1.34 takes more; older ones do not.
 pub fn variable_name(text: &str) -> Option<&'static str> {
     let inner = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let fits = text.chars().all(inner) && text.starts_with(|c: char| !c.is_ascii_digit());
+    let fits = text.chars().all(inner)
+        && text.starts_with(|c: char| !c.is_ascii_digit())
+        && text != "."
+        && !text.starts_with("..");
     (!fits).then_some(
-        "write a variable's name: letters, digits, `_`, `-` and `.`, without a digit in the first place",
+        "write a variable's name: letters, digits, `_`, `-` and `.`, without a digit in the first place, other than `.` \
+         and without `..` in front",
     )
 }
 
@@ -133,8 +137,8 @@ mod tests {
         );
         splits(
             variable_name,
-            &["A", "_a", "a.b-c1"],
-            &["", "1A", "A B", "A=B", "Ä"],
+            &["A", "_a", "a.b-c1", "-p", ".a"],
+            &["", "1A", "A B", "A=B", "Ä", ".", "..", "..a", "A\n", "A\0"],
         );
     }
 }

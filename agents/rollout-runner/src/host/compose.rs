@@ -97,7 +97,7 @@ impl Host<'_> {
             .arguments(services.iter().map(String::as_str));
         match self.look(&script).await {
             Ok(output) => {
-                self.redactor.log(self.name(), &output.stdout);
+                self.redactor.log(self.name(), &output.shown());
                 self.redactor.redact(&output.tail(5))
             }
             Err(problem) => problem.message,
@@ -159,7 +159,7 @@ mod tests {
                 .map(|line| format!("reeve: container {line}\n"))
                 .collect::<Vec<_>>()
                 .concat(),
-            ..Output::default()
+            ..Output::marked("reeve: ")
         })
     }
 

@@ -2,7 +2,7 @@
 
 use reeve_rollout::step::{Deploy, PutBack};
 
-use super::{Host, compose::COMPOSE};
+use super::{Host, commit, compose::COMPOSE};
 use crate::{
     answer::{Answer, Outcome, Problem},
     ssh::Output,
@@ -21,6 +21,8 @@ impl Host<'_> {
                 "a deployment to a host needs a commit",
             ));
         };
+        commit::commit(commit, "the instruction deploys")?;
+        commit::commit(&deploy.before.id, "the instruction names as deployed before")?;
         self.learn_secrets(&deploy.secrets).await?;
         self.take_lock().await?;
         let body = self
@@ -48,6 +50,7 @@ impl Host<'_> {
 
     /// Puts secrets and the commit back, and starts the project.
     pub async fn put_back(&self, back: &PutBack) -> Outcome {
+        commit::commit(&back.to.id, "the instruction goes back to")?;
         self.learn_secrets(&back.secrets).await?;
         self.take_lock().await?;
         let body = self

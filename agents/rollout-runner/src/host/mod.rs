@@ -2,6 +2,7 @@
 //! anything runs fenced: once at a time, never for an attempt older than one that the host has seen.
 
 mod command;
+mod commit;
 mod compose;
 mod deploy;
 mod lock;
@@ -14,6 +15,7 @@ mod secrets;
 use std::time::{Duration, Instant};
 
 use reeve_rollout::step::{Action, ComposeHost, HostAccess, Instruction};
+use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{
     answer::{Outcome, Problem},
@@ -35,6 +37,8 @@ pub struct Host<'a> {
     pod: &'a str,
     deadline: Instant,
     redactor: &'a Redactor,
+    /// What lines of our scripts begin with.
+    mark: String,
 }
 
 impl<'a> Host<'a> {
@@ -53,6 +57,7 @@ impl<'a> Host<'a> {
             pod,
             deadline,
             redactor,
+            mark: mark()?,
         })
     }
 
@@ -104,7 +109,11 @@ impl<'a> Host<'a> {
 
     /// Runs a script that changes nothing.
     async fn look(&self, script: &Script) -> Outcome<Output> {
-        self.connection.run(&script.text(), self.remaining()).await
+        let output = self
+            .connection
+            .run(&script.text(&self.mark), self.remaining())
+            .await?;
+        Ok(output.with_mark(&self.mark))
     }
 
     /// Runs a script behind the fence. With `noted` a later attempt can ask how it ended.
@@ -121,14 +130,15 @@ impl<'a> Host<'a> {
             .set("limit", &seconds)
             .set("noted", if noted { "yes" } else { "" })
             .set("fleeting", if self.only_looks() { "yes" } else { "" })
-            .set("body", &body.text())
+            .set("body", &body.text(&self.mark))
             .arguments([]);
         let output = self
             .connection
-            .run(&wrapper.text(), left + GRACE)
+            .run(&wrapper.text(&self.mark), left + GRACE)
             .await
-            .map_err(|problem| if noted { problem.touched() } else { problem })?;
-        self.redactor.log(self.name(), &output.stdout);
+            .map_err(|problem| if noted { problem.touched() } else { problem })?
+            .with_mark(&self.mark);
+        self.redactor.log(self.name(), &output.shown());
         self.redactor.log(self.name(), &output.stderr);
         self.admitted(output, noted)
     }
@@ -265,6 +275,19 @@ impl<'a> Host<'a> {
             Problem::failed(reason, message)
         }
     }
+}
+
+/// A beginning of lines that no program on a host can know before it runs: what users' commands print is never taken for
+/// an answer of our scripts.
+fn mark() -> Outcome<String> {
+    let mut bytes = [0_u8; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| {
+        Problem::errored(
+            "NoRandomness",
+            "the system of this pod has no random bytes to give",
+        )
+    })?;
+    Ok(format!("reeve-{:032x}: ", u128::from_be_bytes(bytes)))
 }
 
 /// Whether a program has said that there is no space.

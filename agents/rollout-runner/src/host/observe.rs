@@ -3,7 +3,7 @@
 
 use reeve_rollout::step::{Action, Observe};
 
-use super::Host;
+use super::{Host, commit};
 use crate::answer::{Answer, Outcome, Problem};
 
 const OUTCOME: &str = include_str!("scripts/outcome.sh");
@@ -48,7 +48,8 @@ impl Host<'_> {
             Action::PutBack(back) => Some(back.to.id.clone()),
             _ => None,
         };
-        if commit.is_some() {
+        if let Some(commit) = &commit {
+            commit::commit(commit, "the instruction asks for")?;
             self.settle().await?;
         }
         Ok(Answer {

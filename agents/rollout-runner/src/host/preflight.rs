@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reeve_rollout::step::Preflight;
 
-use super::{Host, Script};
+use super::{Host, Script, commit::commit};
 use crate::{
     answer::{Answer, Outcome, Problem},
     ssh::Output,
@@ -14,10 +14,17 @@ const LOOK: &str = include_str!("scripts/preflight.sh");
 const RESOLVE: &str = include_str!("scripts/resolve.sh");
 const COMPOSE: &str = include_str!("scripts/compose.sh");
 const GIB: u64 = 1 << 30;
+/// The exit code by which it is told that the commit agreed on is not of the revision.
+const OTHER: u32 = 22;
+/// What an instruction says, in messages.
+const TOLD: &str = "the instruction names commit";
 
 impl Host<'_> {
     /// Looks at the host, takes its lock unless it only looks, resolves the revision.
     pub async fn preflight(&self, wanted: &Preflight) -> Outcome {
+        if let Some(agreed) = &wanted.commit {
+            commit(agreed, TOLD)?;
+        }
         let before = seconds();
         let found = self
             .look(&Script::of(&[LOOK]).set("directory", self.directory()))
@@ -28,7 +35,7 @@ impl Host<'_> {
             let message = format!("host {}: {}", self.name(), sentences.join("; "));
             return Err(Problem::failed(reason, message));
         }
-        let resolved = if wanted.look_only {
+        let commit = if wanted.look_only {
             self.look_at_lock().await?;
             self.resolve(wanted).await?
         } else {
@@ -36,7 +43,6 @@ impl Host<'_> {
             // From here on a failure leaves the lock held.
             self.resolve(wanted).await.map_err(Problem::touched)?
         };
-        let commit = resolved.value("commit").unwrap_or_default().to_owned();
         Ok(Answer {
             message: format!(
                 "host {} is ready: Compose {}, {} at commit {commit}",
@@ -49,17 +55,39 @@ impl Host<'_> {
         })
     }
 
-    async fn resolve(&self, wanted: &Preflight) -> Outcome<Output> {
+    /// The commit that the revision stands for on this host, or the one agreed on where it is of this revision.
+    async fn resolve(&self, wanted: &Preflight) -> Outcome<String> {
         let body = self
             .script(&[COMPOSE, RESOLVE])
             .set("revision", &wanted.revision)
             .set("commit", wanted.commit.as_deref().unwrap_or_default());
         let resolved = self.fenced(&body, false).await?;
         if resolved.ok() {
-            Ok(resolved)
-        } else {
-            Err(self.failure(&resolved))
+            let whose = format!(
+                "host {} has resolved revision {} to",
+                self.name(),
+                wanted.revision
+            );
+            let found = resolved.value("commit").unwrap_or_default();
+            return commit(found, &whose).map(str::to_owned);
         }
+        match (resolved.code, &wanted.commit) {
+            (Some(OTHER), Some(agreed)) => Err(self.other_revision(wanted, agreed, &resolved)),
+            _ => Err(self.failure(&resolved)),
+        }
+    }
+
+    fn other_revision(&self, wanted: &Preflight, agreed: &str, resolved: &Output) -> Problem {
+        let message = format!(
+            "host {}: revision {} of remote {} is at {} and does not contain commit {agreed}, which the run has \
+             resolved it to on another host; see that all hosts fetch from the same repository and that nobody has \
+             moved the revision, then begin another run",
+            self.name(),
+            wanted.revision,
+            self.target.compose.remote,
+            resolved.value("found").unwrap_or("another commit")
+        );
+        Problem::failed("OtherRevision", message)
     }
 }
 
@@ -178,7 +206,7 @@ mod tests {
         let output = Output {
             code: Some(0),
             stdout: stdout.concat(),
-            stderr: String::new(),
+            ..Output::marked("reeve: ")
         };
         let wanted = Preflight {
             revision: "main".into(),
@@ -223,5 +251,103 @@ mod tests {
     fn everything_that_is_wrong_is_told_at_once() {
         let problems = look(&[("free-docker", "1024"), ("clock", "1"), ("compose", "")]);
         assert_eq!(problems.len(), 3);
+    }
+
+    /// Exit code and commit of the script, in a clone of a repository with commits `old` and `new` on main, the tag v1 at
+    /// `old`, and a branch that nobody has reviewed.
+    const REPOSITORY: &str = r#"
+        set -eu
+        cd "$folder"
+        export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b GIT_CONFIG_GLOBAL=/dev/null
+        git init --quiet origin
+        cd origin
+        git checkout --quiet -b main
+        for name in old new; do git commit --quiet --allow-empty --message $name; git rev-parse HEAD; done
+        git tag v1 HEAD~1
+        git checkout --quiet -b unreviewed
+        git commit --quiet --allow-empty --message theirs
+        git rev-parse HEAD
+        git checkout --quiet main
+        git clone --quiet . ../clone
+        mkdir ../clone/.git/reeve
+    "#;
+
+    fn sh(script: &Script) -> Output {
+        let ended = std::process::Command::new("sh")
+            .args(["-c", &script.text("mark-1: ")])
+            .output()
+            .expect("sh");
+        Output {
+            code: ended.status.code().and_then(|code| u32::try_from(code).ok()),
+            stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
+            ..Output::marked("mark-1: ")
+        }
+    }
+
+    fn resolve(folder: &str, revision: &str, agreed: &str) -> (Option<u32>, Option<String>) {
+        let texts = ["in_project() { :; }\ncd \"$directory\" || exit 1\n", RESOLVE];
+        let output = sh(&Script::of(&texts)
+            .set("directory", &format!("{folder}/clone"))
+            .set("state", &format!("{folder}/clone/.git/reeve"))
+            .set("files", "")
+            .set("remote", "origin")
+            .set("revision", revision)
+            .set("commit", agreed));
+        (output.code, output.value("commit").map(str::to_owned))
+    }
+
+    #[test]
+    fn a_commit_agreed_on_must_be_of_the_revision_and_is_never_an_option() {
+        let folder = std::env::temp_dir().join(format!("reeve-resolve-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.display().to_string();
+        let made = sh(&Script::of(&[REPOSITORY]).set("folder", &path));
+        let commits: Vec<_> = made.stdout.lines().collect();
+        let [old, new, theirs] = commits[..] else {
+            panic!("{made:?}")
+        };
+        let pwned = folder.join("pwned");
+        let option = format!("--upload-pack=touch {}", pwned.display());
+        let refused = (Some(OTHER), None);
+        let unknown = (Some(13), None);
+        let found = |commit: &str| (Some(0), Some(commit.to_owned()));
+        for (revision, agreed, expected) in [
+            ("main", "", found(new)),
+            ("main", new, found(new)),
+            // The branch has moved on since.
+            ("main", old, found(old)),
+            ("main", theirs, refused.clone()),
+            ("v1", "", found(old)),
+            ("v1", new, refused.clone()),
+            (&old[..8], "", found(old)),
+            (old, new, refused.clone()),
+            ("main", &option, refused),
+            (&option, "", unknown.clone()),
+            ("nowhere", new, unknown.clone()),
+            ("", "", unknown),
+        ] {
+            assert_eq!(resolve(&path, revision, agreed), expected, "{revision} {agreed}");
+        }
+        let ran = pwned.exists();
+        std::fs::remove_dir_all(&folder).expect("removed");
+        assert!(!ran, "what was told as a commit has become an option of Git");
+    }
+
+    #[test]
+    fn a_folder_without_a_repository_is_told_and_nothing_is_written() {
+        let folder = std::env::temp_dir().join(format!("reeve-look-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.display().to_string();
+        let look = "export TMPDIR=$directory GIT_CEILING_DIRECTORIES=${directory%/*}\n";
+        let output = sh(&Script::of(&[look, LOOK]).set("directory", &path));
+        let left = std::fs::read_dir(&folder).expect("a folder").count();
+        std::fs::remove_dir_all(&folder).expect("removed");
+        assert_eq!(
+            (output.value("directory"), output.value("repository"), left),
+            (Some("yes"), None, 0)
+        );
+        let said = output.value("git").unwrap_or_default();
+        assert!(said.contains("not a git repository"), "{output:?}");
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use reeve_rollout::{PointKind, RollbackPoint};
 
-use super::Host;
+use super::{Host, commit::commit};
 use crate::answer::{Answer, Outcome};
 
 const HEAD: &str = include_str!("scripts/head.sh");
@@ -15,7 +15,8 @@ impl Host<'_> {
         if !output.ok() {
             return Err(self.failure(&output));
         }
-        let commit = output.value("head").unwrap_or_default().to_owned();
+        let whose = format!("host {} has its working tree at", self.name());
+        let commit = commit(output.value("head").unwrap_or_default(), &whose)?.to_owned();
         let branch = output.value("branch").filter(|branch| !branch.is_empty());
         Ok(Answer {
             message: format!("host {} is at commit {commit}", self.name()),

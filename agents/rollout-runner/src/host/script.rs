@@ -3,11 +3,16 @@
 
 use std::fmt::Write;
 
+/// The variable with what a script's own lines begin with, by which they are told from those of other programs.
+const MARK: &str = "reeve_mark";
+
 /// A script.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     settings: String,
     text: String,
+    /// Whether it only runs a command of the user's, and has nothing of its own to say.
+    silent: bool,
 }
 
 impl Script {
@@ -16,19 +21,20 @@ impl Script {
         Self {
             settings: String::new(),
             text: texts.concat(),
+            silent: false,
         }
+    }
+
+    /// It runs a command of the user's, which must not learn how lines of ours begin.
+    pub(crate) fn silent(mut self) -> Self {
+        self.silent = true;
+        self
     }
 
     /// Sets a variable. Empty where there is no value.
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         // Writing to a String cannot fail.
         let _ = writeln!(self.settings, "{name}={}", quote(value));
-        self
-    }
-
-    /// Exports a variable, for programs that the script runs.
-    pub(crate) fn export(mut self, name: &str, value: &str) -> Self {
-        let _ = writeln!(self.settings, "export {name}={}", quote(value));
         self
     }
 
@@ -43,9 +49,10 @@ impl Script {
         self
     }
 
-    /// The whole, as `sh` reads it.
-    pub(crate) fn text(&self) -> String {
-        format!("{}{}", self.settings, self.text)
+    /// The whole, as `sh` reads it, with what its own lines begin with.
+    pub(crate) fn text(&self, mark: &str) -> String {
+        let mark = if self.silent { "" } else { mark };
+        format!("{MARK}={}\n{}{}", quote(mark), self.settings, self.text)
     }
 }
 
@@ -64,7 +71,7 @@ mod tests {
 
     fn sh(script: &Script) -> String {
         let output = Command::new("sh")
-            .args(["-c", &script.text()])
+            .args(["-c", &script.text("")])
             .output()
             .expect("sh");
         String::from_utf8(output.stdout).expect("text")

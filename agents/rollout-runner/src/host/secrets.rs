@@ -15,8 +15,10 @@ const COMPARE: &str = include_str!("scripts/compare.sh");
 const SECRETS: &str = include_str!("scripts/secrets.sh");
 const STAGE: &str = include_str!("scripts/stage.sh");
 
+/// The most that is read of a file with secrets, in bytes.
+const LARGEST: u64 = 4 << 20;
 /// Kibibytes that are free for a folder's files.
-const FREE: &str = r#"df -Pk "$1" | awk 'NR == 2 {print "reeve: free " $4}'"#;
+const FREE: &str = r#"df -Pk "$1" | awk -v mark="$reeve_mark" 'NR == 2 {print mark "free " $4}'"#;
 const ANNOUNCE: &str = r#"for path in "$@"; do echo "$path" >>"$mine/staged"; done"#;
 
 /// A file as it is wanted.
@@ -179,7 +181,7 @@ impl Host<'_> {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
             let staged = format!("{folder}/.{name}.reeve-{}.new", self.instruction.run);
             for path in [staged.as_str(), path] {
-                if let Some(content) = files.read(path).await? {
+                if let Some(content) = files.read(path, LARGEST).await? {
                     self.redactor.learn(&String::from_utf8_lossy(&content));
                 }
             }
@@ -259,7 +261,7 @@ mod tests {
             }];
             let found = Output {
                 stdout: format!("reeve: file {line}\nreeve: me root:root\n"),
-                ..Output::default()
+                ..Output::marked("reeve: ")
             };
             assert_eq!(drift(&wanted, &found).first().map(|(_, why)| *why), why, "{line}");
         }

@@ -37,6 +37,8 @@ pub struct Output {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+    /// What lines of our own scripts begin with, which no other program can know. Empty: none is ours.
+    pub(crate) mark: String,
 }
 
 impl std::fmt::Debug for Connection {
@@ -176,6 +178,7 @@ impl Connection {
             code,
             stdout: text(stdout),
             stderr: text(stderr),
+            mark: String::new(),
         })
     }
 
@@ -195,18 +198,45 @@ fn keep(buffer: &mut Vec<u8>, data: &[u8]) {
 }
 
 impl Output {
+    /// An empty output, in which lines that begin so are of our own scripts.
+    #[cfg(test)]
+    pub(crate) fn marked(mark: &str) -> Self {
+        Self::default().with_mark(mark)
+    }
+
+    /// The same; lines that begin so are of our own scripts.
+    #[must_use]
+    pub(crate) fn with_mark(mut self, mark: &str) -> Self {
+        mark.clone_into(&mut self.mark);
+        self
+    }
+
+    /// Standard output for people, who need not see the marks.
+    pub(crate) fn shown(&self) -> String {
+        if self.mark.is_empty() {
+            return self.stdout.clone();
+        }
+        self.stdout.replace(&self.mark, "reeve: ")
+    }
+
     /// Whether it ended with 0.
     pub fn ok(&self) -> bool {
         self.code == Some(0)
     }
 
-    /// The values of lines `reeve: KEY VALUE`, by which our scripts say what they have found.
+    /// The values of lines `MARK KEY VALUE`, by which our scripts say what they have found.
     pub fn values<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
         let key = key.to_owned();
         self.stdout.lines().filter_map(move |line| {
-            let (found, value) = line.strip_prefix("reeve: ")?.split_once(' ')?;
+            let (found, value) = self.own(line)?.split_once(' ')?;
             (found == key).then(|| value.trim())
         })
+    }
+
+    /// What a line of our own scripts says behind the mark.
+    fn own<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let mark = Some(self.mark.as_str()).filter(|mark| !mark.is_empty())?;
+        line.strip_prefix(mark)
     }
 
     /// The first such value.
@@ -219,8 +249,29 @@ impl Output {
         let all = self.stdout.lines().chain(self.stderr.lines());
         let said: Vec<_> = all
             .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with("reeve: "))
+            .filter(|line| !line.is_empty() && self.own(line).is_none())
             .collect();
         said[said.len().saturating_sub(count)..].join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_other_programs_are_never_taken_for_our_own() {
+        let said = |mark: &str| Output {
+            stdout: "reeve: refused busy\nreeve-1f: refused full\nreeve-1e: refused attempt 3\n".into(),
+            ..Output::marked(mark)
+        };
+        assert_eq!(said("reeve-1f: ").value("refused"), Some("full"));
+        assert_eq!(
+            said("reeve-1f: ").tail(3),
+            "reeve: refused busy; reeve-1e: refused attempt 3"
+        );
+        assert_eq!(said("reeve-20: ").value("refused"), None);
+        assert_eq!(said("").value("refused"), None);
+        assert!(said("reeve-1f: ").shown().contains("reeve: refused full"));
     }
 }

@@ -6,10 +6,16 @@ use russh_sftp::{
     client::{SftpSession, error::Error},
     protocol::{FileAttributes, OpenFlags, StatusCode},
 };
-use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::timeout,
+};
 
 use super::Connection;
-use crate::answer::{Outcome, Problem};
+use crate::{
+    answer::{Outcome, Problem},
+    bounded::Refused,
+};
 
 /// How long one file may take.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -46,14 +52,33 @@ impl Files {
         }
     }
 
-    /// The content of a file. None when there is no such file.
-    pub async fn read(&self, path: &str) -> Outcome<Option<Vec<u8>>> {
-        match timeout(LIMIT, self.session.read(path)).await {
-            Ok(Ok(content)) => Ok(Some(content)),
+    /// The content of a regular file of at most `largest` bytes. None when there is no such file.
+    pub async fn read(&self, path: &str, largest: u64) -> Outcome<Option<Vec<u8>>> {
+        match timeout(LIMIT, self.read_at_most(path, largest)).await {
+            Ok(Ok(Ok(content))) => Ok(Some(content)),
+            Ok(Ok(Err(refused))) => Err(Problem::failed(
+                "FileRefused",
+                format!("{path} on host {} {refused}", self.host),
+            )),
             Ok(Err(Error::Status(status))) if status.status_code == StatusCode::NoSuchFile => Ok(None),
             Ok(Err(error)) => Err(self.problem("read", path, &error)),
             Err(_) => Err(self.problem("read", path, &Error::Timeout)),
         }
+    }
+
+    async fn read_at_most(&self, path: &str, largest: u64) -> Result<Result<Vec<u8>, Refused>, Error> {
+        // Asked before it is opened: a pipe would keep whoever opens it.
+        let attributes = self.session.metadata(path).await?;
+        if !attributes.is_regular() {
+            return Ok(Err(Refused::NotRegular));
+        }
+        // What the host says of its size need not be true.
+        let mut content = Vec::new();
+        let file = self.session.open(path).await?;
+        file.take(largest.saturating_add(1))
+            .read_to_end(&mut content)
+            .await?;
+        Ok(Refused::beyond(content, largest))
     }
 
     /// Writes a new file that nobody but its owner can read.

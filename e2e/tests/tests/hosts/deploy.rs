@@ -167,6 +167,47 @@ pub(crate) async fn what_somebody_has_changed_is_never_overwritten(lab: &Lab) {
     );
 }
 
+pub(crate) async fn a_commit_that_is_not_of_the_revision_is_refused(lab: &Lab) {
+    let project = lab.project("agreed");
+    fs::write(project.path("app.env"), "").expect("written");
+    let old = project.head();
+    project.commit_version("2");
+    sh(&format!(
+        "git -C {} checkout --quiet -b unreviewed",
+        project.origin.display()
+    ));
+    let theirs = project.commit_version("3");
+    sh(&format!(
+        "git -C {} checkout --quiet main",
+        project.origin.display()
+    ));
+    let agreed = |commit: &str| {
+        let mut action = preflight("main");
+        action["preflight"]["commit"] = json!(commit);
+        action
+    };
+    // The branch has moved on since the first host has looked.
+    let moved = project.act("moved", agreed(&old)).await;
+    assert_eq!(moved.commit.as_deref(), Some(old.as_str()), "{}", moved.message);
+    let refused = project.act("other", agreed(&theirs)).await;
+    assert_eq!(
+        (refused.result, refused.reason.as_str()),
+        (StepResult::Failed, "OtherRevision")
+    );
+    for word in [lab.app.address.as_str(), "revision main", &theirs] {
+        assert!(refused.message.contains(word), "{word}: {}", refused.message);
+    }
+    let pwned = project.path("pwned");
+    let refused = project
+        .act("option", agreed(&format!("--upload-pack=touch {pwned}")))
+        .await;
+    assert_eq!(
+        (refused.result, refused.reason.as_str(), refused.touched),
+        (StepResult::Failed, "BadCommit", false)
+    );
+    assert!(!fs::exists(&pwned).expect("known"));
+}
+
 pub(crate) async fn a_host_that_lacks_something_is_told_before_anything_is_touched(lab: &Lab) {
     let project = lab.project("lacks");
     fs::write(project.path("app.env"), "").expect("written");

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reeve_e2e_tests::host::sh;
 use reeve_e2e_tests::until;
 use reeve_rollout::StepResult;
 use serde_json::{Value, json};
@@ -157,4 +158,44 @@ pub(crate) async fn tests_on_a_host_are_counted_by_their_report(lab: &Lab) {
         )
         .await;
     assert_eq!(missing.reason, "NoReport");
+    // A pipe would keep whoever opens it. It is left where it is.
+    let pipe = project.path("pipe");
+    sh(&format!("mkfifo {pipe}"));
+    let piped = json!({"run": {"place": "host", "run": ["true"], "junit": pipe}});
+    let piped = project.act("piped", piped).await;
+    assert_eq!((piped.reason.as_str(), piped.touched), ("FileRefused", true));
+    assert!(fs::exists(&pipe).expect("known"));
+    let large = format!("head -c 2M /dev/zero > {junit}");
+    let large = json!({"run": {"place": "host", "run": ["sh", "-c", large], "junit": junit}});
+    let large = project.act("large", large).await;
+    assert!(large.message.contains("more than 1 MiB"), "{}", large.message);
+}
+
+pub(crate) async fn what_a_command_prints_is_never_taken_for_the_words_of_our_scripts(lab: &Lab) {
+    let project = lab.project("forged");
+    let script = "for word in 'refused busy' 'held other-1 now a/b' 'full yes'; do echo \"reeve: $word\"; done; exit 3";
+    let forged = project.act("forged", run(&["sh", "-c", script])).await;
+    assert_eq!(
+        (forged.result, forged.reason.as_str()),
+        (StepResult::Failed, "CommandFailed"),
+        "{}",
+        forged.message
+    );
+    assert!(forged.message.contains("code 3"), "{}", forged.message);
+    // How our own lines begin is not in what it can see of itself and of the shell that has started it.
+    let secret =
+        "cat /proc/self/environ /proc/$PPID/environ /proc/$PPID/cmdline | grep -aq 'reeve-[0-9a-f]\\{32\\}'";
+    let looked = project.act("looked", run(&["sh", "-c", secret])).await;
+    assert!(looked.message.contains("code 1"), "{}", looked.message);
+}
+
+pub(crate) async fn variables_of_any_name_reach_a_command_on_a_host(lab: &Lab) {
+    let project = lab.project("variables");
+    for name in ["a.b", "a-b", "UID", "-p"] {
+        let line = format!("^{name}=x$");
+        let mut action = run(&["grep", "-qze", &line, "/proc/self/environ"]);
+        action["run"]["environment"] = json!({name: "x"});
+        let told = project.act(&format!("variables{name}"), action).await;
+        assert_eq!(told.result, StepResult::Succeeded, "{name}: {}", told.message);
+    }
 }

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
             a_commit_is_deployed_once_and_put_back_with_its_secrets,
             a_deployment_that_dies_is_told_with_its_last_lines_and_without_secrets,
             what_somebody_has_changed_is_never_overwritten,
+            a_commit_that_is_not_of_the_revision_is_refused,
             a_host_that_lacks_something_is_told_before_anything_is_touched,
             checks_are_made_from_here_and_from_the_host,
         }
@@ -59,6 +60,8 @@ fn main() -> ExitCode {
             an_overtaken_attempt_does_nothing,
             an_attempt_whose_report_was_lost_is_waited_for_and_counted,
             tests_on_a_host_are_counted_by_their_report,
+            what_a_command_prints_is_never_taken_for_the_words_of_our_scripts,
+            variables_of_any_name_reach_a_command_on_a_host,
         }
         troubles {
             a_host_that_goes_away_in_the_middle_is_asked_what_became_of_it,

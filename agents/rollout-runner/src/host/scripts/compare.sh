@@ -1,14 +1,14 @@
-# Says of each file what it is now, and touches nothing: reeve: file CHECKSUM MODE OWNER:GROUP, or reeve: file absent.
-# shellcheck shell=sh
+# Says of each file what it is now, and touches nothing: file CHECKSUM MODE OWNER:GROUP, or file absent.
+# shellcheck shell=sh disable=SC2154 # variables are set by the runner, in front
 {
     for path in "$@"; do
         if [ -f "$path" ]; then
             found=$(sha256sum <"$path" 2>/dev/null) || found='unreadable'
-            echo "reeve: file ${found%% *} $(stat -c '%a %U:%G' "$path")"
+            echo "${reeve_mark}file ${found%% *} $(stat -c '%a %U:%G' "$path")"
         else
-            echo 'reeve: file absent'
+            echo "${reeve_mark}file absent"
         fi
     done
-    echo "reeve: me $(id -un):$(id -gn)"
+    echo "${reeve_mark}me $(id -un):$(id -gn)"
     exit 0
 }

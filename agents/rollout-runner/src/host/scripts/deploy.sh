@@ -8,17 +8,17 @@ head=$(git rev-parse HEAD) || exit 10
 if [ -e "$state/checkout" ]; then
     rm -f "$(git rev-parse --absolute-git-dir)/index.lock"
 elif [ -n "$changes" ]; then
-    printf '%s\n' "$changes" | head -n 5 | sed 's/^/reeve: changed /'
+    printf '%s\n' "$changes" | head -n 5 | sed "s/^/${reeve_mark}changed /"
     exit 11
 elif [ "$head" != "$before" ] && [ "$head" != "$commit" ]; then
-    echo "reeve: head $head"
+    echo "${reeve_mark}head $head"
     exit 17
 fi
-git cat-file -e "$commit^{commit}" || exit 13
+git cat-file -e --end-of-options "$commit^{commit}" || exit 13
 make_live "$@" || exit 18
 if [ "$head" != "$commit" ] || [ -e "$state/checkout" ]; then
     echo "$head $commit" >"$state/checkout"
-    git -c gc.auto=0 checkout --quiet --force --detach "$commit" || exit 15
+    git -c gc.auto=0 checkout --quiet --force --detach "$commit" -- || exit 15
     rm -f "$state/checkout"
 fi
 if [ -n "$pull" ]; then in_project pull --quiet || exit 19; fi

@@ -4,7 +4,7 @@
     cd "$directory" || exit 90
     all=$(in_project ps --all --quiet 2>/dev/null) || all=$(in_project ps --quiet) || exit 21
     for container in $all; do
-        docker inspect --format 'reeve: environment {{json .Config.Env}}' "$container"
+        docker inspect --format "$reeve_mark"'environment {{json .Config.Env}}' "$container"
     done
     exit 0
 }

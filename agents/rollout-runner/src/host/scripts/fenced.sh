@@ -6,19 +6,19 @@
     # With less than 64 KiB left, whatever has failed has most likely failed for that.
     is_full() { [ "$(df -Pk . | awk 'NR == 2 {print $4}')" -lt 64 ]; }
     no_state() {
-        if is_full; then echo "reeve: refused full"; else echo "reeve: refused state"; fi
+        if is_full; then echo "${reeve_mark}refused full"; else echo "${reeve_mark}refused state"; fi
         exit 90
     }
-    cd "$directory" || { echo "reeve: refused directory"; exit 90; }
-    git_dir=$(git rev-parse --absolute-git-dir) || { echo "reeve: refused repository"; exit 90; }
+    cd "$directory" || { echo "${reeve_mark}refused directory"; exit 90; }
+    git_dir=$(git rev-parse --absolute-git-dir) || { echo "${reeve_mark}refused repository"; exit 90; }
     state=$git_dir/reeve
     mine=$state/runs/$run
     mkdir -p "$mine" || no_state
     exec 9>>"$state/fence.lock"
-    flock -w "$patience" 9 || { echo "reeve: refused busy"; exit 91; }
+    flock -w "$patience" 9 || { echo "${reeve_mark}refused busy"; exit 91; }
     if read -r seen who 2>/dev/null <"$mine/$step.fence"; then
         if [ "$seen" -gt "$attempt" ] || { [ "$seen" -eq "$attempt" ] && [ "$who" != "$pod" ]; }; then
-            echo "reeve: refused attempt $seen"
+            echo "${reeve_mark}refused attempt $seen"
             exit 92
         fi
     fi
@@ -29,7 +29,6 @@
     [ -z "$noted" ] || { rm -f "$mine/$step.$attempt.ended"; : >"$mine/$step.$attempt.begun"; }
     export directory state mine run step attempt
     # The lock's descriptor is inherited: as long as anything that was started here lives, nothing newer starts.
-    # What that shell itself has to say begins with its name, which is not the one that our own lines begin with.
     timeout -k 10 "$limit" sh -c "$body" sh "$@" </dev/null >"$log" 2>&1
     code=$?
     if [ -n "$noted" ]; then
@@ -37,7 +36,7 @@
         mv "$mine/$step.$attempt.ended.new" "$mine/$step.$attempt.ended"
     fi
     tail -c 131072 "$log"
-    if [ "$code" -ne 0 ] && is_full; then echo "reeve: full yes"; fi
+    if [ "$code" -ne 0 ] && is_full; then printf '\n%sfull yes\n' "$reeve_mark"; fi
     # A look is of no run: what it has noted is of no use to anybody.
     [ -z "$fleeting" ] || rm -rf "$mine"
     exit "$code"

@@ -4,10 +4,10 @@
     cd "$directory" || exit 90
     changes=$(git status --porcelain --untracked-files=no) || exit 10
     if [ -n "$changes" ]; then
-        printf '%s\n' "$changes" | head -n 5 | sed 's/^/reeve: changed /'
+        printf '%s\n' "$changes" | head -n 5 | sed "s/^/${reeve_mark}changed /"
         exit 11
     fi
-    echo "reeve: head $(git rev-parse HEAD)"
-    echo "reeve: branch $(git symbolic-ref --quiet --short HEAD)"
+    echo "${reeve_mark}head $(git rev-parse HEAD)"
+    echo "${reeve_mark}branch $(git symbolic-ref --quiet --short HEAD)"
     exit 0
 }

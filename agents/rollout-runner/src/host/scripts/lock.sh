@@ -4,8 +4,8 @@ set -eu
 if [ -s "$state/lock" ]; then
     read -r holder since rest <"$state/lock"
     if [ "$holder" != "$run" ]; then
-        echo "reeve: held $holder $since $rest"
-        echo "reeve: file $state/lock"
+        echo "${reeve_mark}held $holder $since $rest"
+        echo "${reeve_mark}file $state/lock"
         exit 3
     fi
 else

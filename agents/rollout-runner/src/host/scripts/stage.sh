@@ -6,8 +6,8 @@ while [ $# -gt 0 ]; do
     path=$1 uploaded=$2 checksum=$3 mode=$4 owner=$5
     shift 5
     found=$(sha256sum <"$uploaded") || exit 30
-    [ "${found%% *}" = "$checksum" ] || { echo "reeve: damaged $path"; exit 31; }
-    if [ -n "$owner" ]; then chown "$owner" "$uploaded" || { echo "reeve: owner $path"; exit 32; }; fi
+    [ "${found%% *}" = "$checksum" ] || { echo "${reeve_mark}damaged $path"; exit 31; }
+    if [ -n "$owner" ]; then chown "$owner" "$uploaded" || { echo "${reeve_mark}owner $path"; exit 32; }; fi
     chmod "$mode" "$uploaded" || exit 32
     staged=$(staged_of "$path")
     mv -f "$uploaded" "$staged" || exit 30
