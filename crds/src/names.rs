@@ -108,11 +108,11 @@ table! {
     /// On a `DeploymentRollout`: the run to be ended after the step that runs. Echoed as `status.lastHandledAbort`.
     ANNOTATION_ABORT = "reeve.dev/abort";
     /// On a `DeploymentRollout`: `<run>/<step>/<attempt>` tries a step anew that was inconclusive; `<run>/failed` begins a
-    /// run that goes on from the step at which that one failed, `<run>/start` one that does all of it again. Echoed as
-    /// `status.lastHandledRetry`.
+    /// run that goes on from the step at which that one failed, `<run>/start` one that does all of it again, and a
+    /// `/<token>` behind either asks for the same once more. Echoed as `status.lastHandledRetry`.
     ANNOTATION_RETRY = "reeve.dev/retry";
-    /// On a `DeploymentRollout`: the run of which everything that it has deployed is put back. Echoed as
-    /// `status.lastHandledRollBack`.
+    /// On a `DeploymentRollout`: the run of which everything that it has deployed is put back; a `/<token>` behind it asks
+    /// for the same once more. Echoed as `status.lastHandledRollBack`.
     ANNOTATION_ROLL_BACK = "reeve.dev/roll-back";
     /// On the Job of a rollout's step: the run.
     ANNOTATION_ROLLOUT_RUN = "reeve.dev/rollout-run";

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use reeve_api_types::FieldPath;
 use reeve_rollout::{
-    Approve, Begin, CannotFollow, HistoryEntry, Outcome, Phase, RetryRun, RetryStep, Run, validate_alone,
+    Approve, Begin, CannotFollow, HistoryEntry, Outcome, Phase, RetryRun, RetryStep, RollBackRun, Run,
+    validate_alone,
 };
 
 use super::{
@@ -31,14 +32,14 @@ pub(crate) struct Ask {
     pub(crate) follows: Option<(String, Follow)>,
 }
 
-/// What `verb` asks of `rollout`; none of a verb that asks it nothing. `token` tells a deployment from others.
+/// What `verb` asks of `rollout`; none of a verb that asks it nothing. `token` tells what begins a run from others.
 pub(crate) fn ask(verb: &RolloutVerb, rollout: &Rollout, token: &str) -> Result<Option<Ask>, RolloutError> {
     let asked = match verb {
         RolloutVerb::Deploy(arguments) => deploy(arguments, rollout, token)?,
         RolloutVerb::Approve(arguments) => approve(arguments, rollout)?,
         RolloutVerb::Abort(arguments) => abort(arguments, rollout)?,
-        RolloutVerb::Retry(arguments) => retry(arguments, rollout)?,
-        RolloutVerb::Rollback(arguments) => roll_back(arguments, rollout)?,
+        RolloutVerb::Retry(arguments) => retry(arguments, rollout, token)?,
+        RolloutVerb::Rollback(arguments) => roll_back(arguments, rollout, token)?,
         RolloutVerb::History(_) | RolloutVerb::Check(_) | RolloutVerb::Snapshots(_) => return Ok(None),
     };
     asked.request.is_new(rollout)?;
@@ -188,7 +189,7 @@ fn abort(arguments: &arguments::Abort, rollout: &Rollout) -> Result<Ask, Rollout
     ))
 }
 
-fn retry(arguments: &arguments::Retry, rollout: &Rollout) -> Result<Ask, RolloutError> {
+fn retry(arguments: &arguments::Retry, rollout: &Rollout, token: &str) -> Result<Ask, RolloutError> {
     let of_step = arguments.step.is_some() || (arguments.from.is_none() && rollout.running().is_some());
     if of_step {
         return retry_step(arguments, rollout);
@@ -211,6 +212,7 @@ fn retry(arguments: &arguments::Retry, rollout: &Rollout) -> Result<Ask, Rollout
     let value = RetryRun {
         run: run.id.clone(),
         from_start,
+        token: Some(token.to_owned()),
     };
     let ask = Ask::to_begin(rollout, Asked::Retry, value.to_string(), Outcome::Success, said);
     if from_start {
@@ -262,7 +264,7 @@ fn ended<'a>(
     }
 }
 
-fn roll_back(arguments: &arguments::Rollback, rollout: &Rollout) -> Result<Ask, RolloutError> {
+fn roll_back(arguments: &arguments::Rollback, rollout: &Rollout, token: &str) -> Result<Ask, RolloutError> {
     let said = |run: &str| format!("asked to put back what run {run} has deployed");
     let named = arguments.to.as_deref();
     let going = rollout.running().filter(|run| named == Some(&run.id));
@@ -298,7 +300,16 @@ fn roll_back(arguments: &arguments::Rollback, rollout: &Rollout) -> Result<Ask, 
             known: others.map(|entry| entry.id.clone()).collect(),
         });
     }
-    let (value, said) = (run.id.clone(), said(&run.id));
-    let ask = Ask::to_begin(rollout, Asked::RollBack, value, Outcome::RolledBack, said);
+    let value = RollBackRun {
+        run: run.id.clone(),
+        token: Some(token.to_owned()),
+    };
+    let ask = Ask::to_begin(
+        rollout,
+        Asked::RollBack,
+        value.to_string(),
+        Outcome::RolledBack,
+        said(&run.id),
+    );
     Ok(ask.following(&run.id, Run::undoing))
 }

@@ -122,12 +122,12 @@ fn a_run_follows_one_that_has_failed_and_none_that_has_succeeded() {
         (
             "Failed",
             &["retry", "homelab"][..],
-            Some("homelab-7-abcde/failed"),
+            Some("homelab-7-abcde/failed/"),
         ),
         (
             "Success",
             &["retry", "homelab", "--from", "start"],
-            Some("homelab-7-abcde/start"),
+            Some("homelab-7-abcde/start/"),
         ),
         ("Success", &["retry", "homelab"], None),
     ] {
@@ -135,7 +135,10 @@ fn a_run_follows_one_that_has_failed_and_none_that_has_succeeded() {
         let api = Api::new(object, |_| Vec::new());
         let (code, _, err) = api.run(line);
         match asked {
-            Some(asked) => assert_eq!((code, api.asked("reeve.dev/retry").as_str()), (0, asked), "{err}"),
+            Some(asked) => assert!(
+                code == 0 && api.asked("reeve.dev/retry").starts_with(asked),
+                "{err}"
+            ),
             None => assert!(
                 code == 1 && err.contains("nothing to try again; start a new run"),
                 "{err}"
@@ -146,7 +149,7 @@ fn a_run_follows_one_that_has_failed_and_none_that_has_succeeded() {
     object["status"]["lastHandledRetry"] = json!("homelab-7-abcde/failed");
     let api = Api::new(object, |_| Vec::new());
     let (code, _, err) = api.run(&["retry", "homelab"]);
-    assert!(code == 1 && err.contains("asked for already"), "{err}");
+    assert_eq!(code, 0, "the same can be asked for again: {err}");
 }
 
 #[test]
@@ -211,6 +214,6 @@ fn the_last_run_is_put_back_unless_another_is_named_and_only_if_it_can_be() {
     let api = Api::new(object, operator);
     let (code, out, err) = api.run(&["rollback", "homelab", "--to", "homelab-6-abcde", "--wait"]);
     assert_eq!(code, 0, "{out}{err}");
-    assert_eq!(api.asked("reeve.dev/roll-back"), "homelab-6-abcde");
+    assert!(api.asked("reeve.dev/roll-back").starts_with("homelab-6-abcde/"));
     assert!(out.contains("run homelab-8-abcde: RolledBack"), "{out}");
 }

@@ -26,6 +26,11 @@ pub struct HistoryEntry {
     pub id: String,
     /// Which run of the object it was.
     pub number: i64,
+    /// SHA-256 of plan and run in the record, in hexadecimal digits: of a record that somebody has changed nothing is
+    /// undone or tried again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub record_digest: String,
     /// Branch, tag or commit.
     #[schemars(length(max = 128))]
     pub revision: String,
@@ -125,6 +130,7 @@ impl HistoryEntry {
         Some(Self {
             id: run.id.clone(),
             number: run.number,
+            record_digest: String::new(),
             revision: run.revision.clone(),
             commit: None,
             outcome: run.outcome?,

@@ -43,7 +43,7 @@ pub use plan::{FORM, JUDGEMENT, Limits, Look, NoWork, Plan, Row, Step, Task};
 pub use point::{PreviousValue, RollbackPoint};
 pub use record::record;
 pub use references::references;
-pub use request::{Approve, Begin, NotARequest, Requests, RetryRun, RetryStep};
+pub use request::{Approve, Begin, NotARequest, Requests, RetryRun, RetryStep, RollBackRun};
 pub use run::CannotFollow;
 pub use status::{
     ApprovalState, ApprovalStatus, AttemptKind, Back, Cause, Ending, Run, StepState, StepStatus, TargetState,

@@ -8,6 +8,10 @@ use crate::{
     words::{Environment, Phase},
 };
 
+/// The two ways of trying a run again.
+const FROM_FAILED: &str = "failed";
+const FROM_START: &str = "start";
+
 /// What is asked of the runs of an object. The controller reads it from annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
@@ -19,7 +23,7 @@ pub struct Requests {
     pub approved_by: Option<String>,
     /// Try an inconclusive step again.
     pub retry: Option<RetryStep>,
-    /// Put back everything that the run named has deployed.
+    /// Put back everything that the run has deployed.
     pub roll_back: Option<String>,
 }
 
@@ -65,13 +69,36 @@ pub struct Begin {
     pub rollback_on_failure: Option<bool>,
 }
 
-/// `RUN/failed` or `RUN/start`: a run that follows one that has ended.
+/// `RUN/failed` or `RUN/start`, and `/TOKEN` to ask for the same again: a run that follows one that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryRun {
     /// The run that has ended.
     pub run: String,
     /// Whether all of it is done again, and not only what comes from the step that failed.
     pub from_start: bool,
+    /// Tells this request from others.
+    pub token: Option<String>,
+}
+
+/// `RUN`, and `/TOKEN` to ask for the same again: what a run has deployed is put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollBackRun {
+    /// The run.
+    pub run: String,
+    /// Tells this request from others.
+    pub token: Option<String>,
+}
+
+/// The token, if one is given.
+fn token(text: Option<&str>) -> Result<Option<String>, ()> {
+    match text {
+        Some(text) if text.is_empty() || text.contains('/') => Err(()),
+        text => Ok(text.map(str::to_owned)),
+    }
+}
+
+fn write_token(f: &mut fmt::Formatter<'_>, token: Option<&String>) -> fmt::Result {
+    token.map_or(Ok(()), |token| write!(f, "/{token}"))
 }
 
 impl Begin {
@@ -148,26 +175,52 @@ impl FromStr for RetryRun {
     type Err = NotARequest;
 
     fn from_str(text: &str) -> Result<Self, NotARequest> {
-        let parts = text.split_once('/').filter(|(run, _)| !run.is_empty());
-        let from_start = match parts {
-            Some((_, "failed")) => Some(false),
-            Some((_, "start")) => Some(true),
-            _ => None,
-        };
-        match (parts, from_start) {
-            (Some((run, _)), Some(from_start)) => Ok(Self {
+        let parse = || {
+            let mut parts = text.splitn(3, '/');
+            let run = parts.next().filter(|run| !run.is_empty())?;
+            let from_start = match parts.next()? {
+                FROM_FAILED => false,
+                FROM_START => true,
+                _ => return None,
+            };
+            Some(Self {
                 run: run.to_owned(),
                 from_start,
-            }),
-            _ => Err(NotARequest(text.to_owned(), "RUN/failed or RUN/start")),
-        }
+                token: token(parts.next()).ok()?,
+            })
+        };
+        parse().ok_or_else(|| NotARequest(text.to_owned(), "RUN/failed or RUN/start"))
     }
 }
 
 impl fmt::Display for RetryRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = if self.from_start { "start" } else { "failed" };
-        write!(f, "{}/{from}", self.run)
+        let from = if self.from_start { FROM_START } else { FROM_FAILED };
+        write!(f, "{}/{from}", self.run)?;
+        write_token(f, self.token.as_ref())
+    }
+}
+
+impl FromStr for RollBackRun {
+    type Err = NotARequest;
+
+    fn from_str(text: &str) -> Result<Self, NotARequest> {
+        let parse = || {
+            let mut parts = text.splitn(2, '/');
+            let run = parts.next().filter(|run| !run.is_empty())?;
+            Some(Self {
+                run: run.to_owned(),
+                token: token(parts.next()).ok()?,
+            })
+        };
+        parse().ok_or_else(|| NotARequest(text.to_owned(), "RUN"))
+    }
+}
+
+impl fmt::Display for RollBackRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.run)?;
+        write_token(f, self.token.as_ref())
     }
 }
 
@@ -211,7 +264,9 @@ impl FromStr for RetryStep {
         let parse = || {
             let mut parts = text.split('/');
             let (run, step, attempt) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
-            let whole = parts.next().is_none() && !run.is_empty() && !step.is_empty();
+            // The other form of the annotation.
+            let of_run = [FROM_FAILED, FROM_START].contains(&step);
+            let whole = parts.next().is_none() && !run.is_empty() && !step.is_empty() && !of_run;
             whole.then(|| Self {
                 run: run.to_owned(),
                 step: step.to_owned(),
@@ -268,8 +323,15 @@ mod tests {
 
     #[test]
     fn a_run_follows_from_its_start_or_from_what_failed() {
-        for text in ["homelab-7/failed", "homelab-7/start"] {
+        for text in ["homelab-7/failed", "homelab-7/start", "homelab-7/failed/2"] {
             assert_eq!(text.parse::<RetryRun>().expect("a request").to_string(), text);
+            assert!(text.parse::<RetryStep>().is_err(), "{text:?}");
+        }
+        for text in ["homelab-7", "homelab-7/ci-4711"] {
+            assert_eq!(text.parse::<RollBackRun>().expect("a request").to_string(), text);
+        }
+        for text in ["", "/x", "homelab-7/", "homelab-7/a/b"] {
+            assert!(text.parse::<RollBackRun>().is_err(), "{text:?}");
         }
         assert!("homelab-7/tests/2".parse::<RetryRun>().is_err() && "/start".parse::<RetryRun>().is_err());
     }

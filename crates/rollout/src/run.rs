@@ -48,6 +48,7 @@ impl Run {
         Self {
             id: id.into(),
             number,
+            plan_digest: String::new(),
             revision: plan.rollout.revision.clone(),
             environment: plan.rollout.environment,
             started_at: now,
@@ -70,7 +71,8 @@ impl Run {
     }
 
     /// A run that goes on from the step at which `old`, a run of the same plan, has failed. Preflight is done again,
-    /// since what a person has repaired meanwhile is not known; what was deployed is not deployed again.
+    /// since what a person has repaired meanwhile is not known; what was deployed is not deployed again. Of a run that was
+    /// to put back, the rest is put back.
     pub fn resumed(
         plan: &Plan,
         old: &Self,
@@ -82,6 +84,16 @@ impl Run {
             None => return Err(CannotFollow::StillRuns),
             Some(Outcome::Success) => return Err(CannotFollow::Succeeded),
             Some(_) => {}
+        }
+        if old.is_undo() {
+            // What it has put back stays put back.
+            let mut rest = old.clone();
+            for target in &mut rest.targets {
+                if target.state == TargetState::RolledBack {
+                    target.state = TargetState::Untouched;
+                }
+            }
+            return Self::undoing(plan, &rest, id, number, now);
         }
         let failed = plan.steps.iter().position(|step| !old.has_succeeded(&step.id));
         let before = &plan.steps[..failed.unwrap_or(plan.steps.len())];
@@ -176,6 +188,13 @@ impl Run {
             then_verify: false,
         });
         Ok(run)
+    }
+
+    /// Whether it does nothing but put back what another run has deployed.
+    pub fn is_undo(&self) -> bool {
+        let cause = self.back.as_ref().map(|back| &back.cause);
+        cause.is_some_and(|cause| cause.requested && cause.step.is_none() && cause.phase == Phase::Rollback)
+            && self.follows.is_some()
     }
 
     /// The same run, ended here and now since it cannot be gone on with: everything is left as it is.

@@ -21,6 +21,10 @@ pub struct Run {
     pub id: String,
     /// Which run of this object it is, from 1.
     pub number: i64,
+    /// SHA-256 of the frozen plan, in hexadecimal digits: a plan that somebody has changed is not carried out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 64))]
+    pub plan_digest: String,
     /// Branch, tag or commit that is deployed.
     #[schemars(length(max = 128))]
     pub revision: String,

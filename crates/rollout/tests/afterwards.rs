@@ -86,6 +86,20 @@ fn an_ended_run_can_be_undone() {
 }
 
 #[test]
+fn a_way_back_that_was_cut_short_is_gone_on_with_and_nothing_is_deployed() {
+    let lab = Lab::of(&homelab(&json!({}))).play();
+    let mut second = Lab::with(lab.plan.clone()).fails("rollback-rtx1080", 9);
+    second.run = Run::undoing(&lab.plan, &lab.run, "homelab-2", 2, noon()).expect("a run");
+    let second = second.play();
+    assert_eq!(second.run.rolled_back(), ["thinkpad", "vps"]);
+    let mut third = Lab::with(lab.plan.clone());
+    third.run = Run::resumed(&lab.plan, &second.run, "homelab-3", 3, noon()).expect("a run");
+    let third = third.play();
+    assert_eq!(third.ending().outcome, Outcome::RolledBack);
+    assert_eq!(third.effects(), ["rollback-rtx1080"]);
+}
+
+#[test]
 fn the_result_has_the_shape_that_scripts_know() {
     let lab = Lab::of(&homelab(&json!({}))).fails("deploy-vps", 3).play();
     let result: Value = serde_json::to_value(RunResult::of(&lab.run, lab.now)).expect("JSON");

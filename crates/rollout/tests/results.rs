@@ -192,12 +192,35 @@ fn hosts_that_resolve_a_branch_to_different_commits_are_refused() {
     let Job::Ended(report) = &mut lab.observed.job else {
         panic!("it has reported");
     };
-    report.commit = Some("another".to_owned());
+    report.commit = Some("b".repeat(40));
     let lab = lab.play();
     assert_eq!(lab.ending().outcome, Outcome::Aborted);
     assert!(
-        lab.ending().message.contains("another on rtx1080"),
+        lab.ending().message.contains("bbbb on rtx1080"),
         "{}",
         lab.ending().message
     );
+}
+
+#[test]
+fn what_a_host_names_as_its_commit_is_told_to_no_other_unless_it_is_one() {
+    for said in [
+        "--upload-pack=touch /tmp/x",
+        "main",
+        "4F2A9C1D00000000000000000000000000000000",
+    ] {
+        let mut lab = homelab_until("preflight-thinkpad");
+        let Job::Ended(report) = &mut lab.observed.job else {
+            panic!("it has reported");
+        };
+        report.commit = Some(said.to_owned());
+        let lab = lab.play();
+        assert_eq!(lab.ending().outcome, Outcome::Aborted, "{said}");
+        assert!(
+            lab.run
+                .targets
+                .iter()
+                .all(|target| target.commit.as_deref() != Some(said))
+        );
+    }
 }

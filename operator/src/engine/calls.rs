@@ -68,7 +68,8 @@ impl CallError {
 
     /// There is an object of that name or another version of it, or the field is somebody else's.
     pub fn is_conflict(&self) -> bool {
-        self.status().is_some_and(kube::core::Status::is_conflict)
+        self.status()
+            .is_some_and(|status| status.is_conflict() || status.is_already_exists())
     }
 
     /// The object would not be valid.
@@ -200,6 +201,19 @@ mod tests {
             .await;
         let message = "apply Secret hpc/site: not sent, this replica no longer leads";
         assert_eq!(error.expect_err("held back").to_string(), message);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_a_conflict_but_gone_it_is_not() {
+        let answer = |reason: &str| CallError::Failed {
+            what: "create ConfigMap hpc/site".to_owned(),
+            source: Box::new(kube::Error::Api(Box::new(
+                kube::core::Status::failure("", reason).with_code(409),
+            ))),
+        };
+        let (taken, stale) = (answer("AlreadyExists"), answer("Conflict"));
+        assert!(taken.is_conflict() && stale.is_conflict());
+        assert!(!taken.is_gone() && stale.is_gone());
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,12 @@ pub(crate) const fn job_deadline(time_limit: u64) -> u64 {
 }
 
 impl Plan {
+    /// When an attempt is given up of which nothing is heard.
+    pub fn given_up_at(&self, status: &StepStatus) -> Timestamp {
+        let limit = self.time_limit(&status.id, status.attempt_kind);
+        later(status.attempt_at, job_deadline(limit).saturating_add(GRACE))
+    }
+
     /// Seconds that an attempt may take. Asking what became of one waits as long as that one can still run.
     pub fn time_limit(&self, step: &str, kind: AttemptKind) -> u64 {
         let limit = self.step(step).map_or(0, |step| step.time_limit);
@@ -50,7 +56,7 @@ pub(super) fn decide(
         attempt: status.attempt,
         answer,
     };
-    let deadline = job_deadline(plan.time_limit(&status.id, status.attempt_kind)).saturating_add(GRACE);
+    let deadline = plan.given_up_at(status);
     match &observed.job {
         Job::Ended(report) if report.answers(&run.id, &status.id, status.attempt) => {
             Decision::Settle(settle(Ok(report.clone())))
@@ -62,14 +68,14 @@ pub(super) fn decide(
         Job::Lost { message } => Decision::Settle(settle(Err(message.clone()))),
         Job::Absent if status.launches < LAUNCHES => start(&status.id, status.attempt, status.attempt_kind),
         Job::Absent => Decision::Settle(settle(Err(format!(
-            "its Job was deleted {LAUNCHES} times before it had reported"
+            "its Job was refused or deleted {LAUNCHES} times before it had reported"
         )))),
-        Job::Running if now >= later(status.attempt_at, deadline) => {
+        Job::Running if now >= deadline => {
             Decision::Kill(settle(Err("its Job has outlived its deadline".to_owned())))
         }
         Job::Running => Decision::Wait(Wait {
             reason: WaitReason::Step,
-            until: Some(later(status.attempt_at, deadline)),
+            until: Some(deadline),
             message: format!("attempt {} at step {} runs", status.attempt, status.id),
         }),
     }

@@ -107,6 +107,10 @@ fn missing(plan: &Plan, run: &Run, step: &Step, report: &Report) -> Option<(&'st
                     "NoCommit",
                     format!("the runner has not resolved {revision} to a commit"),
                 )),
+                (_, Some(commit)) if !is_commit(commit) => Some((
+                    "NoCommit",
+                    format!("what {} names as its commit is none", target.name),
+                )),
                 (Some(known), Some(commit)) if known != commit => Some((
                     "CommitMismatch",
                     format!(
@@ -119,6 +123,14 @@ fn missing(plan: &Plan, run: &Run, step: &Step, report: &Report) -> Option<(&'st
         }
         _ => None,
     }
+}
+
+/// Whether it is the name of a Git object, by SHA-1 or SHA-256. A host is believed no other: the others are told it.
+fn is_commit(text: &str) -> bool {
+    [40, 64].contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// Counts the attempt and says what follows.

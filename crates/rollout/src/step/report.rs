@@ -128,11 +128,7 @@ impl Report {
     /// [`TooLong`] when the rest alone does not fit: the attempt must then be reported as failed, before any effect.
     pub fn to_message(&self) -> Result<String, TooLong> {
         let mut report = self.clone();
-        report.message = cut(&self.message, MESSAGE);
-        if let Some(tests) = &mut report.tests {
-            tests.failed.truncate(5);
-            tests.failed.iter_mut().for_each(|name| *name = cut(name, 256));
-        }
+        report.shorten();
         loop {
             let text = serde_json::to_string(&report).unwrap_or_default();
             if text.len() <= LIMIT {
@@ -151,11 +147,36 @@ impl Report {
 
     /// Reads a termination message.
     pub fn from_message(text: &str) -> Result<Self, Unreadable> {
-        let report: Self = serde_json::from_str(text.trim())?;
+        let mut report: Self = serde_json::from_str(text.trim())?;
         if report.protocol == PROTOCOL {
+            report.shorten();
             Ok(report)
         } else {
             Err(Unreadable::Protocol(report.protocol))
+        }
+    }
+
+    /// Cuts what a status has no room for, whoever has written it.
+    fn shorten(&mut self) {
+        self.message = cut(&self.message, MESSAGE);
+        let texts = [
+            (&mut self.commit, 64),
+            (&mut self.host_key, 128),
+            (&mut self.previous, 1024),
+        ];
+        for (text, longest) in texts {
+            *text = text.as_deref().map(|text| cut(text, longest));
+        }
+        if let Some(point) = &mut self.rollback_point {
+            point.id = cut(&point.id, 128);
+            point.revision = point.revision.as_deref().map(|revision| cut(revision, 128));
+            point.values.truncate(16);
+        }
+        if let Some(tests) = &mut self.tests {
+            tests.failed.truncate(5);
+            for name in &mut tests.failed {
+                *name = cut(name, 256);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 mod burst;
 mod children;
 mod claims;
+mod denials;
 mod groups;
 mod leadership;
 mod mistakes;
@@ -156,6 +157,10 @@ fn rollouts(suite: &mut Suite) {
             every_right_that_the_chart_grants_is_used,
             verbs_on_rollouts_are_for_the_groups_that_the_chart_names,
             in_single_namespaces_roles_suffice_and_nothing_else_is_touched,
+        }
+        denials {
+            a_status_that_cannot_be_written_at_begin_or_end_delays_a_rollout_and_nothing_more,
+            a_job_of_a_rollout_that_is_refused_is_told_and_counts_for_nothing,
         }
         rollout_verbs {
             a_run_is_watched_to_its_question_approved_and_followed_to_its_end,

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Known, Rollouts,
+    store::plan_digest,
     turn::Turn,
     wishes::{Wish, echo},
 };
@@ -77,7 +78,7 @@ impl Rollouts {
             number += 1;
             run_id = id(&turn.owner, number, wish);
         }
-        let (plan, run) = match self.beginning(turn, known, wish, &run_id, number).await? {
+        let (plan, mut run) = match self.beginning(turn, known, wish, &run_id, number).await? {
             Beginning::Run(begun) => *begun,
             Beginning::Refused(why) => {
                 turn.refuse(annotation(wish), &why);
@@ -89,13 +90,9 @@ impl Rollouts {
         if !is_guarded(turn.object) {
             self.guard(&turn.owner, turn.key, true).await?;
         }
-        let kept = self.freeze(&turn.owner, &run.id, &plan).await?;
-        let run = if kept == plan {
-            run
-        } else {
-            Run::new(&kept, run.id, number, now())
-        };
-        known.plan = Some((run.id.clone(), Arc::new(kept)));
+        self.freeze(&turn.owner, &run.id, &plan).await?;
+        run.plan_digest = plan_digest(&plan);
+        known.plan = Some((run.id.clone(), Arc::new(plan)));
         turn.status.run = Some(run);
         turn.status.runs = number;
         turn.status.duration = None;
@@ -125,9 +122,10 @@ impl Rollouts {
             Wish::Resume(old) => (old, Run::resumed as Follow),
             Wish::Undo(old) => (old, Run::undoing as Follow),
         };
-        let Some((plan, old)) = self.recorded(&turn.owner, follow.0).await? else {
+        let history = &turn.status.history;
+        let Some((plan, old)) = self.recorded(&turn.owner, history, follow.0).await? else {
             let why = format!(
-                "the record of run {}, a ConfigMap of that name, is gone",
+                "the record of run {}, a ConfigMap of that name, is gone or was changed",
                 follow.0
             );
             return Ok(Beginning::Refused(why));

@@ -9,7 +9,7 @@ use reeve_rollout::{
     spelled,
 };
 
-use super::{validate::Checked, wishes::going};
+use super::{store::record_digest, validate::Checked, wishes::going};
 use crate::engine::{Conclusion, Condition, Verdict, kind::FollowUp};
 
 /// The summary. `pod` is what hinders the pod of the step that runs.
@@ -139,7 +139,7 @@ pub(super) fn take(status: &mut DeploymentRolloutStatus, plan: &Plan, run: &Run,
         let end = run.ended_at.unwrap_or(now);
         spelled(end.duration_since(run.started_at).as_secs().max(0))
     });
-    if let Some(entry) = HistoryEntry::of(plan, run)
+    if let Some(mut entry) = HistoryEntry::of(plan, run)
         && !status.history.iter().any(|known| known.id == entry.id)
     {
         if run.outcome == Some(Outcome::Success) && run.environment == Environment::Production {
@@ -150,6 +150,7 @@ pub(super) fn take(status: &mut DeploymentRolloutStatus, plan: &Plan, run: &Run,
                 at: Time(entry.ended_at),
             });
         }
+        entry.record_digest = record_digest(plan, run);
         status.history.insert(0, entry);
         status.history.truncate(usize::from(plan.rollout.history_limit));
     }
@@ -196,8 +197,8 @@ pub(super) fn conclusion(
 /// Ends a run whose plan is lost: nobody knows any more what would be next.
 pub(super) fn abandon(status: &mut DeploymentRolloutStatus, run: &Run, now: Timestamp) {
     let message = format!(
-        "the plan of run {} (a ConfigMap) was deleted, or is of another version of Reeve: look at the targets, then \
-         start a new run",
+        "the plan of run {} (a ConfigMap) was deleted or changed, or is of another version of Reeve: look at the \
+         targets, then start a new run",
         run.id
     );
     let run = run.abandoned(&message, now);

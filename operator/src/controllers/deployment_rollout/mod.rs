@@ -8,6 +8,7 @@ mod attempts;
 mod begin;
 mod conclude;
 pub mod job;
+mod launch;
 mod locks;
 mod metrics;
 mod news;
@@ -70,6 +71,10 @@ struct Known {
     checked: Option<Checked>,
     /// The plan of the run that goes on, by its id.
     plan: Option<(String, Arc<Plan>)>,
+    /// The Job that the API server has refused last.
+    refused: Option<String>,
+    /// The run whose end was carried through: its lock is free, and what nobody needs any more is gone.
+    closed: Option<String>,
 }
 
 impl fmt::Debug for Rollouts {

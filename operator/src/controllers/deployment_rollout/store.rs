@@ -9,6 +9,7 @@ use kube::{
 use reeve_crds::names;
 use reeve_rollout::{FORM, HistoryEntry, Plan, Run};
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::Rollouts;
 use crate::engine::{Owner, calls::CallError, reconcile::PassError};
@@ -29,7 +30,11 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 }
 
 fn read<T: DeserializeOwned>(object: &ConfigMap, key: &str) -> Option<T> {
-    serde_json::from_str(object.data.as_ref()?.get(key)?).ok()
+    serde_json::from_str(text_of(object, key)?).ok()
+}
+
+fn text_of<'a>(object: &'a ConfigMap, key: &str) -> Option<&'a String> {
+    object.data.as_ref()?.get(key)
 }
 
 fn plan_of(object: &ConfigMap) -> Option<Plan> {
@@ -78,16 +83,30 @@ impl Rollouts {
         }
     }
 
-    /// Freezes the plan of a run: the one that counts is that which was kept first.
-    pub(super) async fn freeze(&self, owner: &Owner, run: &str, plan: &Plan) -> Result<Plan, PassError> {
-        let kept = self.keep(owner, &plan_name(run), &[(PLAN, json(plan))]).await?;
-        Ok(plan_of(&kept).unwrap_or_else(|| plan.clone()))
+    /// Freezes the plan of a run that no status knows yet. Another one under its name is of an earlier try to begin the
+    /// run, or somebody else's doing; nothing was done by it.
+    pub(super) async fn freeze(&self, owner: &Owner, run: &str, plan: &Plan) -> Result<(), PassError> {
+        let (name, text) = (plan_name(run), json(plan));
+        let data = [(PLAN, text.clone())];
+        let kept = self.keep(owner, &name, &data).await?;
+        if text_of(&kept, PLAN) == Some(&text) {
+            return Ok(());
+        }
+        self.discard(owner, &name).await?;
+        let kept = self.keep(owner, &name, &data).await?;
+        if text_of(&kept, PLAN) == Some(&text) {
+            Ok(())
+        } else {
+            Err(PassError::taken("ConfigMap", &name))
+        }
     }
 
-    /// The plan of a run that goes on. None: it is not there, or of another form.
-    pub(super) async fn frozen(&self, owner: &Owner, run: &str) -> Result<Option<Plan>, CallError> {
-        let found = self.get(owner, &plan_name(run)).await?;
-        Ok(found.as_ref().and_then(plan_of))
+    /// The plan of a run that goes on. None: it is not there, of another form, or was changed.
+    pub(super) async fn frozen(&self, owner: &Owner, run: &Run) -> Result<Option<Plan>, CallError> {
+        let found = self.get(owner, &plan_name(&run.id)).await?;
+        let own = found
+            .filter(|object| text_of(object, PLAN).is_some_and(|text| digest_of(&[text]) == run.plan_digest));
+        Ok(own.as_ref().and_then(plan_of))
     }
 
     /// Whether there is a record of that run.
@@ -95,10 +114,22 @@ impl Rollouts {
         Ok(self.get(owner, run).await?.is_some())
     }
 
-    /// The plan and the end of a run that has ended.
-    pub(super) async fn recorded(&self, owner: &Owner, run: &str) -> Result<Option<(Plan, Run)>, CallError> {
+    /// The plan and the end of a run of the history. None: the record is not there, or was changed.
+    pub(super) async fn recorded(
+        &self,
+        owner: &Owner,
+        history: &[HistoryEntry],
+        run: &str,
+    ) -> Result<Option<(Plan, Run)>, CallError> {
+        let Some(entry) = history.iter().find(|entry| entry.id == run) else {
+            return Ok(None);
+        };
         let found = self.get(owner, run).await?;
-        Ok(found.and_then(|object| Some((plan_of(&object)?, read(&object, RUN)?))))
+        let own = found.filter(|object| {
+            let texts = text_of(object, PLAN).zip(text_of(object, RUN));
+            texts.is_some_and(|(plan, run)| digest_of(&[plan, run]) == entry.record_digest)
+        });
+        Ok(own.and_then(|object| Some((plan_of(&object)?, read(&object, RUN)?))))
     }
 
     /// Writes the record of a run that has ended.
@@ -125,15 +156,46 @@ impl Rollouts {
             if runs.contains(&name.as_str()) {
                 continue;
             }
-            let what = format!("delete ConfigMap {}/{name}", owner.namespace);
-            let params = DeleteParams::default();
-            match self.base.calls.run(&what, api.delete(&name, &params)).await {
-                Err(error) if !error.is_gone() => return Err(error),
-                _ => {}
-            }
+            self.discard(owner, &name).await?;
         }
         Ok(())
     }
+
+    async fn discard(&self, owner: &Owner, name: &str) -> Result<(), CallError> {
+        let what = format!("delete ConfigMap {}/{name}", owner.namespace);
+        let params = DeleteParams::default();
+        match self
+            .base
+            .calls
+            .run(&what, self.maps(owner).delete(name, &params))
+            .await
+        {
+            Err(error) if !error.is_gone() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// SHA-256 of texts, each ended by a byte that none of them has, in hexadecimal digits.
+fn digest_of(texts: &[&String]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize()
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The digest by which a plan is known again.
+pub(super) fn plan_digest(plan: &Plan) -> String {
+    digest_of(&[&json(plan)])
+}
+
+/// The digest by which the record of an ended run is known again.
+pub(super) fn record_digest(plan: &Plan, run: &Run) -> String {
+    digest_of(&[&json(plan), &json(run)])
 }
 
 /// Whether the object is a child of ours: its name alone says nothing.

@@ -154,7 +154,9 @@ impl Rollouts {
         if let Some(work) = turn.works.get(text) {
             return Ok(Some(work.clone()));
         }
-        let recorded = self.recorded(&turn.owner, pending.run).await?;
+        let recorded = self
+            .recorded(&turn.owner, &turn.status.history, pending.run)
+            .await?;
         Ok(recorded.and_then(|(plan, run)| works(&plan, &run, About::End).remove(text)))
     }
 }

@@ -6,16 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, api::ObjectMeta};
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
-use reeve_rollout::{
-    About, Decision, Job, Lock, Observed, Plan, Run, Settle, Start, next, record, step::Work,
-};
+use reeve_rollout::{About, Decision, Job, Lock, Observed, Plan, Run, next, record, step::Work};
 
 use super::{
     Known, Rollouts, attempts, conclude, is_deleting,
-    job::StepJobs,
     locks::Contender,
     observe::{self, Seen},
     owner_of, telling,
@@ -30,6 +27,9 @@ use crate::engine::{
 
 /// Decisions in one pass: far more than follow without a pause from any state. Others have their turn then.
 const MOST: usize = 100;
+
+/// How long after its end a run is looked at anew when the operator starts.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
 
 /// A pass.
 pub(super) struct Turn<'a> {
@@ -91,6 +91,9 @@ impl Rollouts {
         echo(&mut turn.status, &wishes.heard);
         turn.refused.append(&mut wishes.refused);
         let idle = going(&turn.status).is_none();
+        if idle && Self::is_open(turn, known) {
+            self.close(turn, known).await?;
+        }
         if idle && !is_deleting(turn.object) && !turn.object.spec.suspend {
             if let Some(wish) = &wishes.next {
                 self.begin(turn, known, wish).await?;
@@ -122,6 +125,9 @@ impl Rollouts {
                 break;
             };
             let facts = self.facts(turn, known, wishes, &run).await?;
+            if facts.job == Job::Absent && self.try_again(turn, known, &plan, &run, &facts).await? {
+                continue;
+            }
             let decision = next(&plan, &run, &facts, now());
             if decision == Decision::TakeLock
                 && let Some(me) = Contender::with(turn.object, &run)
@@ -130,6 +136,10 @@ impl Rollouts {
                 continue;
             }
             let recorded = record(&plan, &run, &decision, now());
+            // The status says that a run has ended only once its record is there.
+            if matches!(decision, Decision::Finish(_)) {
+                self.set_down(&turn.owner, &plan, &recorded).await?;
+            }
             conclude::take(&mut turn.status, &plan, &recorded, now());
             match &decision {
                 Decision::Wait(wait) => {
@@ -144,9 +154,9 @@ impl Rollouts {
                 }
                 Decision::Start(start) => self.start(turn, known, &plan, &recorded, start).await?,
                 Decision::Finish(_) => {
-                    self.set_down(&turn.owner, &plan, &recorded).await?;
                     Self::note_receivers(turn, &plan, &recorded, About::End, true);
-                    self.finish(turn, known).await?;
+                    self.write(turn, known, None).await?;
+                    self.close(turn, known).await?;
                 }
                 Decision::Nothing => return Ok(()),
                 _ => {}
@@ -178,13 +188,14 @@ impl Rollouts {
         {
             return Ok(Some(plan.clone()));
         }
-        if let Some(plan) = self.frozen(&turn.owner, &run.id).await? {
+        if let Some(plan) = self.frozen(&turn.owner, &run).await? {
             let plan = Arc::new(plan);
             known.plan = Some((run.id, plan.clone()));
             return Ok(Some(plan));
         }
         conclude::abandon(&mut turn.status, &run, now());
-        self.finish(turn, known).await?;
+        self.write(turn, known, None).await?;
+        self.close(turn, known).await?;
         Ok(None)
     }
 
@@ -234,47 +245,20 @@ impl Rollouts {
         Ok(found.and_then(|found| manager_of(&found.metadata, annotation)))
     }
 
-    async fn start(
-        &self,
-        turn: &mut Turn<'_>,
-        known: &Known,
-        plan: &Plan,
-        run: &Run,
-        start: &Start,
-    ) -> Result<(), PassError> {
-        let work = match plan.work(run, start) {
-            Ok(work) => work,
-            // The status is not that of a run of this plan: somebody has changed it.
-            Err(error) => {
-                let settle = Decision::Settle(Settle {
-                    step: start.step.clone(),
-                    attempt: start.attempt,
-                    answer: Err(error.to_string()),
-                });
-                let recorded = record(plan, run, &settle, now());
-                conclude::take(&mut turn.status, plan, &recorded, now());
-                return Ok(());
-            }
-        };
-        self.write(turn, known, None).await?;
-        self.launch(self.jobs(turn, known), &work, true).await
+    /// Whether the last run has ended and that was not carried through: the process has ended in between, or a request has
+    /// failed.
+    fn is_open(turn: &Turn<'_>, known: &Known) -> bool {
+        let written = turn.written.as_ref().and_then(|status| status.run.as_ref());
+        written.is_some_and(|run| {
+            let lately = run
+                .ended_at
+                .is_some_and(|ended| now().duration_since(ended) < LATELY);
+            known.closed.as_ref() != Some(&run.id) && lately
+        })
     }
 
-    pub(super) fn jobs<'a>(&'a self, turn: &'a Turn<'_>, known: &'a Known) -> StepJobs<'a> {
-        StepJobs {
-            owner: &turn.owner,
-            runner: &turn.object.spec.runner,
-            overrides: known
-                .checked
-                .as_ref()
-                .and_then(|checked| checked.overrides.as_ref()),
-            settings: &self.base.settings,
-        }
-    }
-
-    /// The run is over: the status says so, and whoever waits for its lock is woken.
-    async fn finish(&self, turn: &mut Turn<'_>, known: &mut Known) -> Result<(), PassError> {
-        self.write(turn, known, None).await?;
+    /// The run is over, as the status says: whoever waits for its lock is woken, and what nobody needs is taken away.
+    async fn close(&self, turn: &mut Turn<'_>, known: &mut Known) -> Result<(), PassError> {
         known.plan = None;
         self.locks.free(&turn.owner.uid, self.contenders());
         let kept: Vec<_> = turn
@@ -284,6 +268,7 @@ impl Rollouts {
             .map(|entry| entry.id.as_str())
             .collect();
         self.prune(&turn.owner, &kept).await?;
+        known.closed = turn.status.run.as_ref().map(|run| run.id.clone());
         // What was asked for meanwhile has its turn.
         turn.again = Some(now());
         Ok(())

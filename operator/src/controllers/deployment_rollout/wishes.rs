@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
-use reeve_rollout::{Approve, Begin, Requests, RetryRun, RetryStep, Run};
+use reeve_rollout::{Approve, Begin, Requests, RetryRun, RetryStep, RollBackRun, Run};
 
 /// What is to follow once no run goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,12 +110,22 @@ impl Wishes {
         let ended = |id: &str| status.history.iter().any(|entry| entry.id == id);
         let handled = status.last_handled_roll_back.as_ref();
         if let Some((text, new)) = request(object, names::ANNOTATION_ROLL_BACK, handled) {
-            if run == Some(text) {
-                self.requests.roll_back = Some(text.to_owned());
-                self.hear(names::ANNOTATION_ROLL_BACK, text, new, true, String::new);
-            } else if new {
-                let wish = Wish::Undo(text.to_owned());
-                self.follow(names::ANNOTATION_ROLL_BACK, text, text, wish, run, ended(text));
+            match text.parse::<RollBackRun>() {
+                Err(error) => {
+                    self.hear(names::ANNOTATION_ROLL_BACK, text, new, false, || {
+                        error.to_string()
+                    });
+                }
+                Ok(RollBackRun { run: named, .. }) if run == Some(named.as_str()) => {
+                    self.requests.roll_back = Some(named);
+                    self.hear(names::ANNOTATION_ROLL_BACK, text, new, true, String::new);
+                }
+                Ok(RollBackRun { run: named, .. }) if new => {
+                    let known = ended(&named);
+                    let wish = Wish::Undo(named.clone());
+                    self.follow(names::ANNOTATION_ROLL_BACK, text, &named, wish, run, known);
+                }
+                Ok(_) => {}
             }
         }
         let handled = status.last_handled_retry.as_ref();
@@ -129,6 +139,7 @@ impl Wishes {
                 Ok(RetryRun {
                     run: named,
                     from_start,
+                    ..
                 }) => {
                     let known = ended(&named);
                     let wish = if from_start { Wish::Repeat } else { Wish::Resume };
