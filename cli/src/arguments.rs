@@ -141,7 +141,7 @@ pub(crate) struct OperatorSettings {
     /// Registry that replaces the one of every image
     #[arg(long, value_name = "HOST")]
     pub(crate) image_registry: Option<String>,
-    /// Image with the supervisor. Default: that of this version
+    /// Image with the supervisor of SiteAgents and the runner of DeploymentRollouts. Default: that of this version
     #[arg(long, value_name = "IMAGE")]
     pub(crate) agents_image: Option<String>,
     /// When that image is pulled
@@ -171,7 +171,8 @@ pub(crate) struct Validate {
 /// An object in the cluster.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
-    /// Kind: siteagent, siteagents, sag; KIND/NAME and KIND.GROUP are taken too, as kubectl has them
+    /// Kind: siteagent (siteagents, sag) or deploymentrollout (deploymentrollouts, drl); KIND/NAME and KIND.GROUP are
+    /// taken too, as kubectl has them
     pub(crate) kind: String,
     /// Name
     pub(crate) name: Option<String>,

@@ -1,7 +1,9 @@
 //! The kinds of Reeve, a line each: what they are called, how they are checked and rendered, what their status shows.
 
+use std::collections::BTreeSet;
+
 use kube::{Resource, api::ApiResource};
-use reeve_api_types::{FieldPath, Problem, Reason};
+use reeve_api_types::{Duration, FieldPath, Problem, Reason};
 use reeve_crds::{DeploymentRollout, Offline, SiteAgent, definitions, names};
 use reeve_operator::{
     controllers::site_agent::{SiteAgents, conflicts},
@@ -160,10 +162,12 @@ impl Checker {
                         || problems.iter().any(|first| first.path == problem.path)
                 };
                 let further: Vec<_> = further.into_iter().filter(|problem| !known(problem)).collect();
+                // A rule of the definition speaks of the object around the field that the kind's own names.
+                problems.retain(|around| !further.iter().any(|problem| is_same(around, problem)));
                 problems.extend(further);
             }
         }
-        Err(problems)
+        Err(sentences(problems))
     }
 
     fn offline(&mut self, kind: &'static Row) -> &Offline {
@@ -179,6 +183,41 @@ impl Checker {
             });
         &self.prepared[index].1
     }
+}
+
+/// Whether `inner` says the same as `around`, of a field within.
+fn is_same(around: &Problem, inner: &Problem) -> bool {
+    let rest = inner.path.as_str().strip_prefix(around.path.as_str());
+    around.message == inner.message && rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+}
+
+/// The problems with a sentence in the place of the expression for times: that of a rule for the same field, or what a
+/// time looks like.
+fn sentences(problems: Vec<Problem>) -> Vec<Problem> {
+    let is_bare = |problem: &Problem| problem.message.ends_with(Duration::PATTERN);
+    let spoken: BTreeSet<_> = problems
+        .iter()
+        .filter(|problem| !is_bare(problem))
+        .map(|problem| problem.path.clone())
+        .collect();
+    let told = problems
+        .into_iter()
+        .filter(|problem| !(is_bare(problem) && spoken.contains(&problem.path)));
+    told.map(|problem| match problem.message.strip_suffix(Duration::PATTERN) {
+        Some(begin) => {
+            let begin = begin.trim_end_matches("does not match ").trim_end();
+            let begin = if begin.is_empty() {
+                String::new()
+            } else {
+                format!("{begin} is no time; ")
+            };
+            let message =
+                format!("{begin}write whole numbers with the units h, m, s or ms, such as 90s or 1h30m");
+            Problem::new(problem.path, problem.reason, message)
+        }
+        None => problem,
+    })
+    .collect()
 }
 
 fn conflicts_of_site_agents(objects: &[(usize, Value)]) -> Vec<(usize, Problem)> {
@@ -261,5 +300,31 @@ mod tests {
         ] {
             assert!(of_word(word).is_none(), "{word}");
         }
+    }
+
+    #[test]
+    fn one_problem_is_told_once_and_in_a_sentence() {
+        let problem = |path: &'static str, message: &str| {
+            Problem::new(FieldPath::new(path), Reason::InvalidValue, message.to_owned())
+        };
+        let pattern = |text: &str| format!("{text}does not match {}", Duration::PATTERN);
+        let told = sentences(vec![
+            problem("spec.a", &pattern("\"5\" ")),
+            problem("spec.b", &pattern("")),
+            problem("spec.c", &pattern("\"-1m\" ")),
+            problem("spec.c", "write a time from 1m to 24h"),
+        ]);
+        let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "spec.a: \"5\" is no time; write whole numbers with the units h, m, s or ms, such as 90s or 1h30m",
+                "spec.b: write whole numbers with the units h, m, s or ms, such as 90s or 1h30m",
+                "spec.c: write a time from 1m to 24h",
+            ]
+        );
+        assert!(is_same(&problem("spec.a", "x"), &problem("spec.a.b", "x")));
+        assert!(!is_same(&problem("spec.a", "x"), &problem("spec.ab", "x")));
+        assert!(!is_same(&problem("spec.a", "x"), &problem("spec.a.b", "y")));
     }
 }

@@ -5,16 +5,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 /// Show what a run of a rollout would do: every step, and what each failure leads to.
 ///
 /// Of the rollouts in files, which needs no cluster, or of one in the cluster. Secrets and ConfigMaps that the files do
 /// not have are no problem; those that they have are looked into.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("rollouts").required(true).args(["rollout", "files"]))]
 pub(crate) struct Plan {
     /// Name of a DeploymentRollout in the cluster; deploymentrollout/NAME is taken too
-    #[arg(value_name = "NAME", conflicts_with_all = ["files", "recursive"], required_unless_present = "files")]
+    #[arg(value_name = "NAME", conflicts_with = "recursive")]
     pub(crate) rollout: Option<String>,
     /// File or directory (its .yaml, .yml and .json files); `-` is standard input. Can be repeated
     #[arg(short, long = "filename", value_name = "FILE")]
@@ -30,7 +31,8 @@ pub(crate) struct Plan {
 /// Formats of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanFormat {
-    /// For people
+    /// For people; text is another word for it
+    #[value(alias = "text")]
     Table,
     /// YAML
     Yaml,

@@ -125,14 +125,26 @@ fn plan(object: &Value) -> Result<Plan, Vec<Problem>> {
 
 /// Everything that is wrong with a rollout with its defaults filled in; what it refers to is looked up in `sources`.
 pub(crate) fn checked(object: &Value, sources: &Sources) -> Result<(), Vec<Problem>> {
-    let object = typed(object)?;
+    let mut object = typed(object)?;
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    name_own_namespace(&mut object, &namespace);
     let needed = of_sources(
         references(&object.spec.rollout, &kinds::whole())
             .into_iter()
             .map(|used| used.source),
     );
-    let content = sources.resolve(object.metadata.namespace.as_deref().unwrap_or_default(), &needed);
+    let content = sources.resolve(&namespace, &needed);
     check(&object.spec, Some(&content), &kinds::whole()).map(|_| ())
+}
+
+/// Writes the rollout's own namespace where an entry leaves it out, so that one field is found set twice however it is
+/// written.
+fn name_own_namespace(object: &mut DeploymentRollout, namespace: &str) {
+    let targets = object.spec.rollout.targets.iter_mut();
+    let sets = targets.filter_map(|target| target.kubernetes.as_mut());
+    for field in sets.flat_map(|kubernetes| &mut kubernetes.set) {
+        field.namespace.get_or_insert_with(|| namespace.to_owned());
+    }
 }
 
 /// What is no mistake in a rollout but goes unprotected.

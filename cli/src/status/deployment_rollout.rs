@@ -52,12 +52,23 @@ pub(crate) fn of_run(status: &Value, now: Timestamp) -> String {
     filled.map(Section::to_text).collect::<Vec<_>>().join("\n")
 }
 
+/// What stands in the place of an outcome that a run does not have yet.
+const GOES_ON: &str = "Running";
+
+/// Where a run is that neither waits nor ends.
+fn whereabouts(run: &Run) -> String {
+    match run.outcome {
+        Some(_) => String::new(),
+        None => format!("in phase {}", run.phase.name()),
+    }
+}
+
 /// The run that goes on, or is all that is known, and those that have ended; a line each.
 pub(crate) fn runs(status: &DeploymentRolloutStatus, now: Timestamp) -> Section {
     let ended = |id: &str| status.history.iter().any(|entry| entry.id == id);
     let present = status.run.iter().filter(|run| !ended(&run.id)).map(|run| {
         let outcome = run.outcome.map_or_else(
-            || Cell::styled(run.phase.name(), WAITING),
+            || Cell::styled(GOES_ON, WAITING),
             |outcome| Cell::styled(outcome.name(), style(outcome)),
         );
         let taken = spelled(seconds(run.started_at, run.ended_at.unwrap_or(now)));
@@ -70,7 +81,7 @@ pub(crate) fn runs(status: &DeploymentRolloutStatus, now: Timestamp) -> Section 
             Cell::from(age(&run.started_at.to_string(), now)),
             Cell::from(taken),
             Cell::from(run.systems_deployed().join(", ")),
-            Cell::from(ending.or(waits).unwrap_or_default()),
+            Cell::from(ending.or(waits).unwrap_or_else(|| whereabouts(run))),
         ]
     });
     let history = status.history.iter().map(|entry| {

@@ -9,6 +9,17 @@ use crate::{
 };
 
 #[test]
+fn a_run_that_goes_on_has_no_outcome_in_history() {
+    let object = after(run(7, "Verification", &[], json!({})), &[]);
+    let (code, out, _) = Api::new(object, |_| Vec::new()).run(&["history", "homelab"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("v1.4.0     Running") && out.contains("in phase Verification"),
+        "{out}"
+    );
+}
+
+#[test]
 fn history_lists_runs_and_tells_one_from_its_record() {
     let history = [entry(7, "Success", &["thinkpad"]), entry(6, "Failed", &[])];
     let object = after(run(7, "Verification", &[], over("Success")), &history);

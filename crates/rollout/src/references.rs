@@ -13,6 +13,8 @@ pub(crate) enum Content {
     Text,
     /// A private key in PEM.
     PrivateKey,
+    /// Public keys of hosts, in the format of `known_hosts`.
+    KnownHosts,
     /// Certificates in PEM.
     Certificates,
     /// `USER@REALM!TOKENID=UUID`.
@@ -100,7 +102,7 @@ impl Found {
         self.optional(
             path.field("knownHostsRef"),
             ssh.known_hosts_ref.as_ref(),
-            Content::Text,
+            Content::KnownHosts,
         );
         if let Some(jump) = &ssh.jump {
             let path = path.field("jump");
@@ -108,7 +110,7 @@ impl Found {
             self.optional(
                 path.field("knownHostsRef"),
                 jump.known_hosts_ref.as_ref(),
-                Content::Text,
+                Content::KnownHosts,
             );
         }
     }

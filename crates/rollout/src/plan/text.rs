@@ -204,7 +204,10 @@ impl Plan {
 fn place(target: &Target) -> String {
     match (&target.ssh, &target.kubernetes) {
         (Some(ssh), _) => format!("{} ({})", target.name, ssh.host),
-        (None, Some(kubernetes)) => format!("{} ({} fields)", target.name, kubernetes.set.len()),
+        (None, Some(kubernetes)) => match kubernetes.set.len() {
+            1 => format!("{} (1 field)", target.name),
+            number => format!("{} ({number} fields)", target.name),
+        },
         (None, None) => target.name.clone(),
     }
 }

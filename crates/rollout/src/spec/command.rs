@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{HealthCheck, OnFailure, Retry};
 use crate::schema::{NAME, PATH, exactly_one};
 
+/// Why a command on a host has no secrets.
+pub(crate) const SECRETS_ON_A_HOST: &str =
+    "secrets are files of a container: with target, let secretsSync bring a file to the host";
+
 /// A command: in a container of an image, or on the host of a target. It is run again after an error, so it must bear
 /// that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +20,7 @@ use crate::schema::{NAME, PATH, exactly_one};
 #[schemars(extend("x-kubernetes-validations" = [
     exactly_one(&["image", "target"], "set image (a container), or target (the name of one whose host runs it)"),
     schema::rule("!(has(self.target) && has(self.secrets) && self.secrets.size() > 0)",
-        "secrets become variables of a container: with target, let secretsSync bring a file to the host"),
+        SECRETS_ON_A_HOST),
 ]))]
 pub struct Command {
     /// Image of the container that runs it.
@@ -29,7 +33,8 @@ pub struct Command {
     /// Program and arguments, as they are: no shell reads them. `{{revision}}` and `{{commit}}` are replaced.
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
     pub run: Vec<String>,
-    /// Variables of its environment. No secrets: they are in plain sight here.
+    /// Variables of its environment, together with `run` at most 64 KiB. On a host, names that a shell takes. No secrets:
+    /// they are in plain sight here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "crate::schema::environment")]
     pub environment: BTreeMap<String, String>,

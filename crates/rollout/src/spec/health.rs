@@ -4,7 +4,7 @@ use reeve_api_types::{BundleReference, Duration, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{API_VERSION, HOST, KIND, LINE, NAME, OBJECT, exactly_one};
+use crate::schema::{API_VERSION, LINE, NAME, OBJECT, exactly_one, host, kind, url};
 
 /// A check. Exactly one of `http`, `tcp`, `command` and `ready`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +15,7 @@ use crate::schema::{API_VERSION, HOST, KIND, LINE, NAME, OBJECT, exactly_one};
         "ready asks the Kubernetes API, which the host need not reach: leave from out"),
 ]))]
 pub struct HealthCheck {
-    /// Name in messages. Default: what is checked.
+    /// Name in messages, unlike those of the other checks beside it. Default: what is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = LINE))]
     pub name: Option<String>,
@@ -48,7 +48,7 @@ pub struct HealthCheck {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 20))]
     pub successes: u8,
-    /// Tries after which it counts as failed: 1 to 200. Default: 12.
+    /// Tries after which it counts as failed: 1 to 200. Default: 12. All of them have to fit into the step's timeout.
     #[serde(default = "twelve")]
     #[schemars(range(min = 1, max = 200))]
     pub tries: u8,
@@ -70,7 +70,7 @@ pub enum Vantage {
 #[serde(rename_all = "camelCase")]
 pub struct HttpCheck {
     /// URL, without user and password.
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), extend("x-kubernetes-validations" = [url("https?", true)]))]
     pub url: String,
     /// Status codes that are right. Default: 200 to 299.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -98,7 +98,7 @@ pub struct HttpCheck {
 #[serde(rename_all = "camelCase")]
 pub struct TcpCheck {
     /// Host name or address.
-    #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [host()]))]
     pub host: String,
     /// Port.
     #[schemars(range(min = 1, max = 65535))]
@@ -123,7 +123,7 @@ pub struct ReadyCheck {
     #[schemars(length(min = 1, max = 253), regex(pattern = API_VERSION))]
     pub api_version: String,
     /// The object's kind.
-    #[schemars(length(min = 1, max = 63), regex(pattern = KIND))]
+    #[schemars(length(min = 1, max = 63), extend("x-kubernetes-validations" = [kind()]))]
     pub kind: String,
     /// The object's namespace. Default: that of the rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,16 +13,18 @@ use reeve_api_types::{Duration, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use command::SECRETS_ON_A_HOST;
 pub use command::{Command, Tests, Verification};
 pub use health::{CommandCheck, HealthCheck, HttpCheck, ReadyCheck, TcpCheck, Vantage};
 pub use notification::{Notification, Slack, Telegram, Webhook};
 pub use policy::{Approval, OnFailure, OnTimeout, Retry, RollBackWith, WhenLocked};
 pub use secrets::{SecretFile, SecretsSync};
 pub use snapshot::{Guest, Proxmox, Snapshot, SnapshotCommands};
+pub(crate) use target::UNKNOWN_HOST;
 pub use target::{Compose, JumpHost, KubernetesTarget, SetField, Ssh, Target};
 
 use crate::{
-    schema::{NAME, REVISION},
+    schema::{label, quantity, revision},
     words::Environment,
 };
 
@@ -33,7 +35,7 @@ use crate::{
 pub struct Rollout {
     /// Branch, tag or commit to deploy. A branch or tag is resolved to a commit once, when a run starts; changing this
     /// field starts a run. For Kubernetes targets it is the text that `{{revision}}` stands for.
-    #[schemars(length(min = 1, max = 128), regex(pattern = REVISION))]
+    #[schemars(length(min = 1, max = 128), extend("x-kubernetes-validations" = [revision()]))]
     pub revision: String,
     /// How far a run goes. Default: `Production`.
     #[serde(default)]
@@ -56,7 +58,7 @@ pub struct Rollout {
     /// Name of the set of targets. One run at a time has it, of all rollouts in the namespace that name it.
     /// Default: none; runs of this object alone exclude each other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = NAME))]
+    #[schemars(length(min = 1, max = 63), extend("x-kubernetes-validations" = [label()]))]
     pub lock: Option<String>,
     /// What a run does while another one has the lock. Default: `Abort`.
     #[serde(default)]
@@ -101,10 +103,7 @@ pub struct PreflightChecks {
     /// Space that must be free on a host, in its deployment folder and in Docker's: a quantity such as `10Gi`.
     /// Default: `10Gi`.
     #[serde(default = "ten_gibibytes")]
-    #[schemars(
-        length(min = 1, max = 32),
-        regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
-    )]
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-validations" = [quantity()]))]
     pub min_free_disk: String,
     /// How far a host's clock may be off, from 1s to 1h. Default: 30s.
     #[serde(default = "thirty_seconds")]

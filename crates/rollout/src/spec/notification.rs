@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     notify::WORDS,
-    schema::{NAME, exactly_one},
+    schema::{NAME, exactly_one, url},
     words::Outcome,
 };
 
@@ -15,7 +15,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
-    exactly_one(&["telegram", "slack", "webhook"], "set exactly one of telegram, slack and webhook")]))]
+    exactly_one(&["telegram", "slack", "webhook"], "set exactly one of telegram, slack and webhook"),
+    schema::rule("!has(self.outcomes) || self.outcomes.size() > 0",
+        "name an outcome in outcomes, or leave it out: then all are told")]))]
 pub struct Notification {
     /// Name, unique in this object.
     #[schemars(length(min = 1, max = 32), regex(pattern = NAME))]
@@ -29,7 +31,7 @@ pub struct Notification {
     /// Any other webhook: a JSON document with the run's result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
-    /// Outcomes that are told. Default: all.
+    /// Outcomes that are told; one at least. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 6))]
     pub outcomes: Vec<Outcome>,
@@ -59,7 +61,7 @@ pub struct Telegram {
     pub chat_id: String,
     /// URL of the Bot API. Default: `https://api.telegram.org`.
     #[serde(default = "bot_api")]
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@?\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), extend("x-kubernetes-validations" = [url("https?", false)]))]
     pub api_url: String,
 }
 
@@ -78,7 +80,7 @@ pub struct Slack {
 pub struct Webhook {
     /// URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https?://[^\s#@\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), extend("x-kubernetes-validations" = [url("https?", true)]))]
     pub url: Option<String>,
     /// Secret key with the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]

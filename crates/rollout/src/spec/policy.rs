@@ -1,7 +1,7 @@
 //! What happens when something does not go as wanted: retries, what a failure rolls back, approvals, locks.
 
 use reeve_api_types::{Duration, schema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -80,11 +80,9 @@ pub enum WhenLocked {
 /// A phase that waits until a person approves: `kubectl reeve approve`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    schema::rule("!(self.before in ['Preflight', 'Rollback', 'Release'])",
-        "write a phase that something comes before: SecretsSync, Snapshots, Staging, Tests, Production, Public or Verification")]))]
 pub struct Approval {
     /// The phase that waits.
+    #[schemars(schema_with = "phases_with_a_before")]
     pub before: Phase,
     /// How long, from 1m to 720h. Default: 24h.
     #[serde(default = "one_day")]
@@ -94,6 +92,13 @@ pub struct Approval {
     /// What happens when nobody has said anything by then. Default: `Abort`.
     #[serde(default)]
     pub on_timeout: OnTimeout,
+}
+
+/// The phases that something comes before.
+fn phases_with_a_before(_: &mut SchemaGenerator) -> Schema {
+    let mut names: Vec<_> = Phase::FORWARD.iter().map(|phase| phase.name()).collect();
+    names.retain(|name| *name != Phase::Preflight.name());
+    json_schema!({"type": "string", "enum": names})
 }
 
 /// What happens when nobody has approved in time.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Command, Target};
-use crate::schema::{NAME, PATH, exactly_one};
+use crate::schema::{NAME, PATH, exactly_one, file};
 
 /// Files, or a command of your own that brings them. Exactly one of `files` and `command`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub struct SecretFile {
     /// Secret key with the content.
     pub secret_ref: SecretKeyReference,
     /// The file, absolute.
-    #[schemars(length(min = 2, max = 1024), regex(pattern = PATH))]
+    #[schemars(length(min = 2, max = 1024), regex(pattern = PATH), extend("x-kubernetes-validations" = [file()]))]
     pub path: String,
     /// Its mode, octal. Default: `0600`.
     #[serde(default = "owner_only")]

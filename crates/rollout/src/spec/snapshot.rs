@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Command;
-use crate::schema::{LINE, NAME, exactly_one};
+use crate::schema::{LINE, NAME, exactly_one, url};
 
 /// A snapshot that is taken before anything is deployed. Exactly one of `proxmox` and `commands`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ pub struct Snapshot {
 #[serde(rename_all = "camelCase")]
 pub struct Proxmox {
     /// URL of the API, such as `https://pve.example.org:8006`.
-    #[schemars(length(min = 8, max = 2048), regex(pattern = r"^https://[^\s#@?\p{Cc}]+$"))]
+    #[schemars(length(min = 8, max = 2048), extend("x-kubernetes-validations" = [url("https", false)]))]
     pub url: String,
     /// Secret key with an API token, `USER@REALM!TOKENID=UUID`. It needs `VM.Audit`, `VM.Snapshot`,
     /// `VM.Snapshot.Rollback` and `VM.PowerMgmt` on the guest, and `Datastore.Audit`.
@@ -83,7 +83,7 @@ pub enum Guest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotCommands {
-    /// Where they run: `image` or `on`, with the environment. Its `run` is what takes the snapshot.
+    /// Where they run: `image` or `target`, with the environment. Its `run` is what takes the snapshot.
     pub create: Command,
     /// Program and arguments that succeed when the snapshot is there.
     #[schemars(length(min = 1, max = 64), inner(length(max = 4096), regex(pattern = LINE)))]

@@ -7,9 +7,13 @@ use serde_json::Value;
 
 use super::{HealthCheck, OnFailure, Retry, RollBackWith};
 use crate::{
-    schema::{API_VERSION, HOST, KIND, LINE, NAME, OBJECT, PATH, REVISION, USER, exactly_one},
+    schema::{API_VERSION, LINE, NAME, OBJECT, PATH, USER, exactly_one, files, host, kind, revision},
     words::Role,
 };
+
+/// Why a host needs its keys.
+pub(crate) const UNKNOWN_HOST: &str = "name a Secret with the host's keys, as ssh-keyscan prints them; without, anybody \
+                                       could answer for the host";
 
 /// A target. Exactly one of `ssh` (with `compose`) and `kubernetes` says what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +39,7 @@ pub struct Target {
     pub kubernetes: Option<KubernetesTarget>,
     /// Branch, tag or commit for this target. Default: `spec.revision`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 128), regex(pattern = REVISION))]
+    #[schemars(length(min = 1, max = 128), extend("x-kubernetes-validations" = [revision()]))]
     pub revision: Option<String>,
     /// What shows that it works. They run at the end of its deployment, before each later phase, and in verification.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -64,10 +68,10 @@ pub struct Target {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [
     schema::rule("has(self.knownHostsRef) || self.trustOnFirstUse",
-        "set knownHostsRef, as ssh-keyscan prints it: without, anybody could answer for the host")]))]
+        UNKNOWN_HOST)]))]
 pub struct Ssh {
     /// Host name or address.
-    #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [host()]))]
     pub host: String,
     /// Port. Default: 22.
     #[serde(default = "ssh_port")]
@@ -105,7 +109,7 @@ pub struct Ssh {
 #[serde(rename_all = "camelCase")]
 pub struct JumpHost {
     /// Host name or address.
-    #[schemars(length(min = 1, max = 253), regex(pattern = HOST))]
+    #[schemars(length(min = 1, max = 253), extend("x-kubernetes-validations" = [host()]))]
     pub host: String,
     /// Port. Default: 22.
     #[serde(default = "ssh_port")]
@@ -130,9 +134,9 @@ pub struct Compose {
     /// Folder of the working tree on the host, absolute.
     #[schemars(length(min = 2, max = 1024), regex(pattern = PATH))]
     pub directory: String,
-    /// Compose files, relative to `directory`, in order. Default: what Compose finds itself.
+    /// Compose files, relative to `directory` and without `:`, in order. Default: what Compose finds itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 1024), regex(pattern = LINE)))]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 1024), regex(pattern = LINE)), extend("x-kubernetes-validations" = [files()]))]
     pub files: Vec<String>,
     /// Name of the project. Default: what Compose derives from the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,7 +173,7 @@ pub struct SetField {
     #[schemars(length(min = 1, max = 253), regex(pattern = API_VERSION))]
     pub api_version: String,
     /// The object's kind, such as `Deployment`.
-    #[schemars(length(min = 1, max = 63), regex(pattern = KIND))]
+    #[schemars(length(min = 1, max = 63), extend("x-kubernetes-validations" = [kind()]))]
     pub kind: String,
     /// The object's namespace. Default: that of this object.
     #[serde(default, skip_serializing_if = "Option::is_none")]

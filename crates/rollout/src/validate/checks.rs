@@ -1,8 +1,10 @@
 //! Health checks: what each looks at, and whether it can be made from where it is made.
 
-use reeve_api_types::{FieldPath, Reason};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Check;
+use reeve_api_types::{Duration, FieldPath, Reason};
+
+use super::{Check, commands::arguments, spelled, syntax};
 use crate::spec::{HealthCheck, HttpCheck, Target, Vantage};
 
 /// The checks below `path`, of `target` or of the verification.
@@ -14,6 +16,34 @@ pub(super) fn check(
 ) {
     for (index, health) in checks.iter().enumerate() {
         one(check, health, target, &path.field("healthChecks").index(index));
+    }
+    let timeout = target.map_or(&check.rollout.verification.timeout, |target| &target.timeout);
+    let mut names = BTreeSet::new();
+    for (index, health) in checks.iter().enumerate() {
+        let path = path.field("healthChecks").index(index);
+        fits(check, health, timeout, &path);
+        if let Some(name) = health.name.as_ref().filter(|name| !names.insert(*name)) {
+            let message = format!("{name:?} is the name of another check here; give each its own");
+            check.refuse(path.field("name"), Reason::Duplicate, message);
+        }
+    }
+}
+
+/// Refuses more tries than the step has time for: it would end as timed out, and never as unhealthy. What is written
+/// nowhere is not held against a short timeout.
+fn fits(check: &mut Check<'_>, health: &HealthCheck, timeout: &Duration, path: &FieldPath) {
+    let interval = health.interval.get();
+    let is_default = (health.tries, interval.as_secs()) == (12, 5);
+    let taken = interval.saturating_mul(health.tries.into());
+    if !is_default && taken > timeout.get() {
+        let message = format!(
+            "{} tries with {} between them take {}, longer than the timeout of {timeout} that the step has: lower one of \
+             them, or raise the timeout",
+            health.tries,
+            health.interval,
+            spelled(taken)
+        );
+        check.refuse(path.field("tries"), Reason::Conflict, message);
     }
 }
 
@@ -46,13 +76,12 @@ fn one(check: &mut Check<'_>, health: &HealthCheck, target: Option<&Target>, pat
                        kubernetes";
         check.refuse(path.field("ready"), Reason::Conflict, message);
     }
-    if health
-        .command
-        .as_ref()
-        .is_some_and(|command| command.run.is_empty())
-    {
-        let message = "write the program and its arguments";
-        check.refuse(path.field("command").field("run"), Reason::Required, message);
+    if let Some(command) = &health.command {
+        let path = path.field("command").field("run");
+        arguments(check, &command.run, &BTreeMap::new(), &path);
+    }
+    if let Some(tcp) = &health.tcp {
+        check.text(syntax::host(&tcp.host), path.field("tcp").field("host"));
     }
     if let Some(http) = &health.http {
         request(check, http, &path.field("http"));

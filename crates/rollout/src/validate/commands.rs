@@ -1,6 +1,6 @@
 //! What users bring themselves: commands of their own, files with secrets, snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reeve_api_types::{
     FieldPath, Reason,
@@ -9,7 +9,7 @@ use reeve_api_types::{
 
 use super::{Check, checks, syntax, targets::retry};
 use crate::{
-    spec::{Command, SecretFile, Snapshot, SnapshotCommands},
+    spec::{Command, SECRETS_ON_A_HOST, SecretFile, Snapshot, SnapshotCommands},
     words::Role,
 };
 
@@ -17,6 +17,9 @@ use crate::{
 const WORDS: [&str; 2] = ["revision", "commit"];
 /// Placeholders that commands for snapshots know.
 const OF_SNAPSHOTS: [&str; 1] = ["snapshot"];
+/// The most bytes of a command with its environment. Linux takes 128 KiB for one argument, and a command on a host is
+/// one of the shell that SSH starts.
+const LONGEST_COMMAND: usize = 64 << 10;
 
 /// All of them.
 pub(super) fn check(check: &mut Check<'_>, root: &FieldPath) {
@@ -31,7 +34,7 @@ pub(super) fn check(check: &mut Check<'_>, root: &FieldPath) {
         check.time(&tests.timeout, (10, 86_400), "30m", path.field("timeout"));
         retry(check, &tests.retry, &path.field("retry"));
         if let Some(junit) = &tests.junit {
-            check.text(syntax::absolute(junit), path.field("junit"));
+            check.text(syntax::file(junit), path.field("junit"));
         }
         let on = tests.command.target.as_deref();
         let mut others = check
@@ -60,8 +63,7 @@ fn command(check: &mut Check<'_>, own: &Command, words: &[&str], path: &FieldPat
         check.host(host, &path.field("target"));
     }
     if own.target.is_some() && !own.secrets.is_empty() {
-        let message = "they are files of a container: with target, let secretsSync bring a file to the host";
-        check.refuse(path.field("secrets"), Reason::Conflict, message);
+        check.refuse(path.field("secrets"), Reason::Conflict, SECRETS_ON_A_HOST);
     }
     if let Some(image) = own
         .image
@@ -71,9 +73,16 @@ fn command(check: &mut Check<'_>, own: &Command, words: &[&str], path: &FieldPat
         let message = format!("set tag or digest of {}", image.repository);
         check.refuse(path.field("image"), Reason::Required, message);
     }
-    program(check, &own.run, words, &path.field("run"));
-    for name in own.environment.keys() {
-        check.text(variable_name(name), path.field("environment").field(name));
+    program(check, &own.run, words, &own.environment, &path.field("run"));
+    let fits = if own.target.is_some() {
+        syntax::shell_variable
+    } else {
+        variable_name
+    };
+    for (name, value) in &own.environment {
+        let path = path.field("environment").field(name);
+        check.text(fits(name), path.clone());
+        check.text(ends_early(value), path);
     }
     for name in own.secrets.keys() {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -83,7 +92,33 @@ fn command(check: &mut Check<'_>, own: &Command, words: &[&str], path: &FieldPat
     }
 }
 
-fn program(check: &mut Check<'_>, run: &[String], words: &[&str], path: &FieldPath) {
+/// What is wrong with an argument or a variable's value.
+fn ends_early(text: &str) -> Option<&'static str> {
+    text.contains('\0')
+        .then_some("no program can be given a NUL character: remove it")
+}
+
+/// A program with its arguments, in which `words` are replaced, and with that environment.
+fn program(
+    check: &mut Check<'_>,
+    run: &[String],
+    words: &[&str],
+    environment: &BTreeMap<String, String>,
+    path: &FieldPath,
+) {
+    arguments(check, run, environment, path);
+    for (index, word) in run.iter().enumerate() {
+        check.placeholders(word, words, None, &path.index(index));
+    }
+}
+
+/// A program with its arguments and environment, as any can be started.
+pub(super) fn arguments(
+    check: &mut Check<'_>,
+    run: &[String],
+    environment: &BTreeMap<String, String>,
+    path: &FieldPath,
+) {
     if run.first().is_none_or(String::is_empty) {
         check.refuse(
             path.clone(),
@@ -92,7 +127,16 @@ fn program(check: &mut Check<'_>, run: &[String], words: &[&str], path: &FieldPa
         );
     }
     for (index, word) in run.iter().enumerate() {
-        check.placeholders(word, words, None, &path.index(index));
+        check.text(ends_early(word), path.index(index));
+    }
+    let pairs = environment.iter().map(|(name, value)| name.len() + value.len());
+    let size: usize = run.iter().map(String::len).chain(pairs).sum();
+    if size > LONGEST_COMMAND {
+        let message = format!(
+            "has {size} bytes together with its environment; at most {LONGEST_COMMAND} are allowed: put what is long \
+             into a file"
+        );
+        check.refuse(path.clone(), Reason::OutOfRange, message);
     }
 }
 
@@ -126,7 +170,7 @@ fn secrets(check: &mut Check<'_>, path: &FieldPath) {
             check.refuse(path.clone(), Reason::NoEffect, message);
         }
         for host in receivers {
-            if !taken.insert((&host.name, &file.path)) {
+            if !taken.insert((&host.name, syntax::same_path(&file.path))) {
                 let message = format!(
                     "target {} gets another file at this path already; keep one",
                     host.name
@@ -138,7 +182,7 @@ fn secrets(check: &mut Check<'_>, path: &FieldPath) {
 }
 
 fn secret_file(check: &mut Check<'_>, file: &SecretFile, path: &FieldPath) {
-    check.text(syntax::absolute(&file.path), path.field("path"));
+    check.text(syntax::file(&file.path), path.field("path"));
     let digits = file.mode.strip_prefix('0').unwrap_or(&file.mode);
     let fits = digits.len() == 3 && digits.chars().all(|c| ('0'..='7').contains(&c));
     let remedy = (!fits).then_some("write an octal mode such as 0600 or 0640");
@@ -171,10 +215,12 @@ fn snapshot(check: &mut Check<'_>, taken: &Snapshot, path: &FieldPath) {
 
 fn snapshot_commands(check: &mut Check<'_>, commands: &SnapshotCommands, path: &FieldPath) {
     command(check, &commands.create, &OF_SNAPSHOTS, &path.field("create"));
-    program(check, &commands.exists, &OF_SNAPSHOTS, &path.field("exists"));
-    program(check, &commands.roll_back, &OF_SNAPSHOTS, &path.field("rollBack"));
+    let environment = &commands.create.environment;
+    for (run, field) in [(&commands.exists, "exists"), (&commands.roll_back, "rollBack")] {
+        program(check, run, &OF_SNAPSHOTS, environment, &path.field(field));
+    }
     if let Some(list) = &commands.list {
-        program(check, list, &[], &path.field("list"));
+        program(check, list, &[], environment, &path.field("list"));
     }
     for (run, path) in [
         (&commands.create.run, path.field("create").field("run")),

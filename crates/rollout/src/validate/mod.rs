@@ -160,11 +160,16 @@ impl<'a> Check<'a> {
     }
 }
 
-/// `90s`, `15m`, `24h`.
+/// `1m30s`, `15m`, `24h`.
 fn spelled(time: std::time::Duration) -> String {
-    match time.as_secs() {
-        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
-        seconds => format!("{seconds}s"),
-    }
+    let seconds = time.as_secs();
+    let parts = [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let parts = parts.iter().filter(|(number, _)| *number > 0);
+    parts.fold(String::new(), |text, (number, unit)| {
+        text + &number.to_string() + unit
+    })
 }

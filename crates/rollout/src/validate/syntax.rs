@@ -1,5 +1,9 @@
 //! The forms of texts that are no Kubernetes names: revisions, paths, quantities, templates, pointers.
 
+use std::net::IpAddr;
+
+use crate::schema::{FILE_SENTENCE, HOST_SENTENCE, PATH_SENTENCE};
+
 /// What is wrong with a branch, tag or commit. The rules are those of git-check-ref-format(1), and no option of git's.
 pub(super) fn revision(text: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/+@-".contains(c);
@@ -15,6 +19,55 @@ pub(super) fn revision(text: &str) -> Option<&'static str> {
     (!fits).then_some("write a branch, a tag or a commit as git has them, at most 128 characters")
 }
 
+/// What is wrong with a host name or an address. Only addresses have colons.
+pub(super) fn host(text: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let is_name = !text.is_empty() && text.chars().all(plain) && !text.starts_with('-');
+    (!is_name && text.parse::<IpAddr>().is_err()).then_some(HOST_SENTENCE)
+}
+
+/// A host name or an address as all spellings of it have it.
+pub(super) fn same_host(text: &str) -> String {
+    let name = || text.trim_end_matches('.').to_ascii_lowercase();
+    text.parse::<IpAddr>()
+        .map_or_else(|_| name(), |address| address.to_string())
+}
+
+/// An absolute path as all spellings of it have it.
+pub(super) fn same_path(text: &str) -> String {
+    let parts = text.split('/').filter(|part| !part.is_empty());
+    parts.fold(String::new(), |path, part| path + "/" + part)
+}
+
+/// What is wrong with the name of a variable for a command on a host: shells there read it too, and bash takes none of
+/// those that it keeps itself.
+pub(super) fn shell_variable(text: &str) -> Option<&'static str> {
+    const OF_SHELLS: [&str; 7] = [
+        "_",
+        "BASHOPTS",
+        "BASH_VERSINFO",
+        "EUID",
+        "PPID",
+        "SHELLOPTS",
+        "UID",
+    ];
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let fits = text.chars().all(inner) && text.starts_with(|c: char| !c.is_ascii_digit());
+    if !fits {
+        return Some(
+            "write a variable's name that a shell takes: letters, digits and `_`, without a digit in the first place",
+        );
+    }
+    OF_SHELLS
+        .contains(&text)
+        .then_some("the shell on the host sets this variable itself: take another name")
+}
+
+/// What is wrong with the absolute path of a file.
+pub(super) fn file(text: &str) -> Option<&'static str> {
+    absolute(text).or_else(|| text.ends_with('/').then_some(PATH_SENTENCE))
+}
+
 /// What is wrong with an absolute path.
 pub(super) fn absolute(text: &str) -> Option<&'static str> {
     let fits = text.len() > 1
@@ -24,13 +77,14 @@ pub(super) fn absolute(text: &str) -> Option<&'static str> {
     (!fits).then_some("write an absolute path without `.` and `..`, such as /srv/homelab")
 }
 
-/// What is wrong with a path within a folder.
+/// What is wrong with the path of a Compose file within a folder. Compose takes a list of them, separated by colons.
 pub(super) fn relative(text: &str) -> Option<&'static str> {
     let fits = !text.is_empty()
         && !text.starts_with(['/', '-'])
         && !text.chars().any(char::is_control)
+        && !text.contains(':')
         && !text.split('/').any(|part| part == "..");
-    (!fits).then_some("write a path within the directory, such as docker-compose.yml or deploy/compose.yml")
+    (!fits).then_some(FILE_SENTENCE)
 }
 
 /// Bytes of a quantity such as `10Gi`.
@@ -147,7 +201,45 @@ mod tests {
         splits(
             relative,
             &["a.yml", "a/b.yml", "./a"],
-            &["", "/a", "../a", "-f", "a\tb"],
+            &["", "/a", "../a", "-f", "a\tb", "a.yml:/etc/x.yml"],
+        );
+        splits(file, &["/srv/app/.env"], &["/srv/app/", "srv/app", "/srv/../a"]);
+    }
+
+    #[test]
+    fn hosts_have_no_port_and_one_spelling() {
+        splits(
+            host,
+            &["h", "h.example.org", "192.0.2.1", "2001:db8::1", "::1"],
+            &["", "-h", "h:22", "192.0.2.1:22", "u@h", "a b"],
+        );
+        for (one, other) in [
+            ("H1.example.org.", "h1.example.org"),
+            ("2001:DB8:0::1", "2001:db8::1"),
+        ] {
+            assert_eq!(same_host(one), same_host(other), "{one}");
+        }
+        assert_eq!(same_path("/srv//app/"), same_path("/srv/app"));
+        assert_ne!(same_path("/srv/app"), same_path("/srv/App"));
+    }
+
+    #[test]
+    fn variables_on_hosts_are_those_that_shells_take() {
+        splits(
+            shell_variable,
+            &["A", "_a1", "PATH"],
+            &[
+                "",
+                "1A",
+                "a.b",
+                "a-b",
+                "-p",
+                "UID",
+                "EUID",
+                "PPID",
+                "BASHOPTS",
+                "SHELLOPTS",
+            ],
         );
     }
 

@@ -11,13 +11,15 @@ use serde_json::Value;
 use super::{Check, checks, syntax};
 use crate::{
     policy::included,
-    spec::{Compose, KubernetesTarget, Retry, RollBackWith, SetField, Ssh, Target},
+    spec::{Compose, KubernetesTarget, Retry, RollBackWith, SetField, Ssh, Target, UNKNOWN_HOST},
 };
 
 /// The longest name of a target: step ids are made of it.
 const LONGEST_NAME: usize = 32;
 /// The longest value, as JSON, in bytes: what it replaces is kept in the status.
 const LONGEST_VALUE: usize = 1024;
+/// The longest pause between two attempts where `max` is not set.
+const LONGEST_PAUSE: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// One target.
 pub(super) fn check(check: &mut Check<'_>, target: &Target, path: &FieldPath) {
@@ -75,6 +77,15 @@ pub(super) fn retry(check: &mut Check<'_>, retry: &Retry, path: &FieldPath) {
     if let Some(max) = &retry.max {
         check.time(max, (1, 86_400), "5m", path.field("max"));
     }
+    if retry.max.is_none()
+        && retry
+            .backoff
+            .as_ref()
+            .is_some_and(|backoff| backoff.get() > LONGEST_PAUSE)
+    {
+        let message = "longer than the longest pause, which is 5m: lower it, or set max too";
+        check.refuse(path.field("backoff"), Reason::Conflict, message);
+    }
     let (backoff, max) = (retry.backoff.as_ref(), retry.max.as_ref());
     if backoff
         .zip(max)
@@ -86,12 +97,7 @@ pub(super) fn retry(check: &mut Check<'_>, retry: &Retry, path: &FieldPath) {
 }
 
 fn host(check: &mut Check<'_>, ssh: &Ssh, path: &FieldPath) {
-    let name = |host: &str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || ".:_-".contains(c);
-        let fits = !host.is_empty() && host.chars().all(plain) && !host.starts_with('-');
-        (!fits).then_some("write a host name or an address, without user and port")
-    };
-    check.text(name(&ssh.host), path.field("host"));
+    check.text(syntax::host(&ssh.host), path.field("host"));
     check.number(ssh.port, (1, 65_535), path.field("port"));
     check.time(
         &ssh.connect_timeout,
@@ -100,12 +106,10 @@ fn host(check: &mut Check<'_>, ssh: &Ssh, path: &FieldPath) {
         path.field("connectTimeout"),
     );
     if ssh.known_hosts_ref.is_none() && !ssh.trust_on_first_use {
-        let message = "name a Secret with the host's keys, as ssh-keyscan prints them; without, anybody could answer \
-                       for the host";
-        check.refuse(path.field("knownHostsRef"), Reason::Required, message);
+        check.refuse(path.field("knownHostsRef"), Reason::Required, UNKNOWN_HOST);
     }
     if let Some(jump) = &ssh.jump {
-        check.text(name(&jump.host), path.field("jump").field("host"));
+        check.text(syntax::host(&jump.host), path.field("jump").field("host"));
         check.number(jump.port, (1, 65_535), path.field("jump").field("port"));
     }
 }
@@ -122,7 +126,7 @@ fn fields(check: &mut Check<'_>, target: &Target, kubernetes: &KubernetesTarget,
         dns_subdomain(&kubernetes.service_account_name),
         path.field("serviceAccountName"),
     );
-    let mut seen = BTreeSet::new();
+    let mut seen: Vec<&SetField> = Vec::new();
     let mut follows = false;
     for (index, set) in kubernetes.set.iter().enumerate() {
         let path = path.field("set").index(index);
@@ -132,10 +136,15 @@ fn fields(check: &mut Check<'_>, target: &Target, kubernetes: &KubernetesTarget,
         follows |= words
             .into_iter()
             .any(|word| ["revision", "commit"].contains(&word));
-        if !seen.insert((&set.api_version, &set.kind, &set.namespace, &set.name, &set.path)) {
-            let message = "this field is set by an earlier entry too; keep one";
+        if let Some(earlier) = seen.iter().find(|earlier| overlap(earlier, set)) {
+            let message = if earlier.path == set.path {
+                "this field is set by an earlier entry too; keep one"
+            } else {
+                "an earlier entry sets a field within this one, or around it; keep one"
+            };
             check.refuse(path, Reason::Duplicate, message);
         }
+        seen.push(set);
     }
     if !follows {
         let message = "no value says {{revision}} or {{commit}}: no revision would change anything";
@@ -143,19 +152,52 @@ fn fields(check: &mut Check<'_>, target: &Target, kubernetes: &KubernetesTarget,
     }
 }
 
+/// The group of an object's kind.
+fn group(set: &SetField) -> &str {
+    set.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+}
+
+/// Whether two entries set one field of one object, or one of them a field within the other's.
+fn overlap(one: &SetField, other: &SetField) -> bool {
+    let within = |inner: &str, outer: &str| {
+        let rest = inner.strip_prefix(outer);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let object = |set: &SetField| {
+        (
+            group(set).to_owned(),
+            set.kind.clone(),
+            set.namespace.clone(),
+            set.name.clone(),
+        )
+    };
+    object(one) == object(other) && (within(&one.path, &other.path) || within(&other.path, &one.path))
+}
+
+/// Whether Kubernetes or this object's controller has that field, and not the user.
+fn is_not_ours(path: &str) -> bool {
+    let mut parts = path.split('/').skip(1);
+    match parts.next() {
+        Some("apiVersion" | "kind" | "status") => true,
+        Some("metadata") => {
+            let inner = parts
+                .next()
+                .is_some_and(|part| ["labels", "annotations"].contains(&part));
+            !inner || parts.next().is_none()
+        }
+        _ => false,
+    }
+}
+
 fn field(check: &mut Check<'_>, target: &Target, set: &SetField, path: &FieldPath) {
     check.text(dns_subdomain(&set.name), path.field("name"));
     check.text(syntax::pointer(&set.path), path.field("path"));
-    let group = set.api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    if (group, set.kind.as_str()) == ("", "Secret") {
+    if (group(set), set.kind.as_str()) == ("", "Secret") {
         let message =
             "what it replaces would be kept in the status in plain sight; leave Secrets to secretsSync";
         check.refuse(path.field("kind"), Reason::Conflict, message);
     }
-    let metadata = set.path.strip_prefix("/metadata/");
-    let named =
-        metadata.is_some_and(|rest| !rest.starts_with("labels/") && !rest.starts_with("annotations/"));
-    if named || set.path == "/status" || set.path.starts_with("/status/") {
+    if is_not_ours(&set.path) {
         let message = "set fields of the spec, or labels and annotations: others are not ours to set";
         check.refuse(path.field("path"), Reason::NoEffect, message);
     }
@@ -223,7 +265,7 @@ pub(super) fn check_all(check: &mut Check<'_>, path: &FieldPath) {
         }
         highest = highest.max(Some(target.role));
         if let (Some(ssh), Some(compose)) = (&target.ssh, &target.compose)
-            && let Some(first) = projects.insert((&ssh.host, ssh.port, &compose.directory), &target.name)
+            && let Some(first) = projects.insert(place(ssh, compose), &target.name)
         {
             let message = format!("target {first} is this folder of this host already; keep one of them");
             check.refuse(
@@ -233,6 +275,15 @@ pub(super) fn check_all(check: &mut Check<'_>, path: &FieldPath) {
             );
         }
     }
+}
+
+/// Where a project is, in the one way that all its spellings share.
+fn place(ssh: &Ssh, compose: &Compose) -> (String, u16, String) {
+    (
+        syntax::same_host(&ssh.host),
+        ssh.port,
+        syntax::same_path(&compose.directory),
+    )
 }
 
 impl Check<'_> {

@@ -20,6 +20,7 @@ impl Content for Everything {
     fn lookup(&self, source: &Source) -> Lookup<'_> {
         Lookup::Found(match (source.name.as_str(), source.key.as_str()) {
             ("proxmox", _) => b"reeve@pve!rollout=12345678-1234-4234-8234-123456789012",
+            (_, "known_hosts") => b"host ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
             (_, "id_ed25519") => b"-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----",
             (_, "ca.crt") => b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
             (_, "url") => b"https://hooks.example.org/x",

@@ -1,6 +1,7 @@
 //! Each rule of validation, by the one change that breaks it.
 
 mod own;
+mod slips;
 mod targets;
 
 use reeve_api_types::{Content, FieldPath, Lookup, Problem, Reason, Source};
@@ -43,6 +44,10 @@ impl Content for Files {
             ("ssh", "id") => Lookup::Found(b"-----BEGIN OPENSSH PRIVATE KEY-----\n"),
             ("ssh", "known_hosts") => Lookup::Found(b"stage ssh-ed25519 AAAA"),
             ("pve", "token") => Lookup::Found(b"a@pve!b=c"),
+            ("keys", "scan") => {
+                Lookup::Found(b"# h:22 SSH-2.0\n@cert-authority *.example.org ssh-ed25519 AAAA")
+            }
+            ("keys", "none") => Lookup::Found(b"# h:22 SSH-2.0\nSHA256:abc"),
             ("env", "env") => Lookup::Found(b"\xff"),
             ("slack", "url") => Lookup::Found(b"https://hooks.example.org/x"),
             ("env" | "ssh", _) => Lookup::NoKey,
@@ -217,6 +222,13 @@ fn what_references_lead_to_is_checked_without_showing_it() {
             "ssh-keygen",
         ),
         (
+            "/targets/0/ssh/knownHostsRef",
+            reference("keys", "none"),
+            "spec.targets[0].ssh.knownHostsRef",
+            InvalidContent,
+            "ssh-keyscan",
+        ),
+        (
             "/snapshots/0/proxmox/tokenRef",
             reference("slack", "url"),
             "spec.snapshots[0].proxmox.tokenRef",
@@ -224,6 +236,8 @@ fn what_references_lead_to_is_checked_without_showing_it() {
             "USER@REALM",
         ),
     ]);
+    let scanned = changed("/targets/0/ssh/knownHostsRef", reference("keys", "scan"));
+    assert_eq!(problems(&scanned), []);
     let rollout = changed("/targets/0/ssh/keyRef", reference("gone", "id"));
     assert!(
         validate_alone(&rollout, &FieldPath::new("spec")).is_ok(),
