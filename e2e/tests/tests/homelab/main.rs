@@ -2,8 +2,10 @@
 //! sshd, Docker, Compose and Git. Needs root and the images: `cargo test --package reeve-e2e-tests --test homelab --
 //! --ignored`.
 
+mod examples;
 mod failures;
 mod scene;
+mod shop;
 mod stage;
 mod troubles;
 
@@ -52,6 +54,9 @@ fn main() -> ExitCode {
             a_task_of_proxmox_that_never_ends_fails_the_run_before_it_deploys,
             a_step_whose_pod_is_deleted_is_asked_for_and_nothing_is_done_twice,
             a_secret_that_is_gone_is_named_and_the_run_goes_on_when_it_is_back,
+        }
+        of_kubernetes_alone = examples {
+            a_version_is_tested_approved_and_deployed_or_put_back,
         }
     };
     let mut arguments = Arguments::from_args();
