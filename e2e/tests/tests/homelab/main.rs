@@ -4,6 +4,7 @@
 
 mod examples;
 mod failures;
+mod looks;
 mod scene;
 mod shop;
 mod stage;
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
         }
         of_kubernetes_alone = examples {
             a_version_is_tested_approved_and_deployed_or_put_back,
+        }
+        nothing_is_left_of_them = looks {
+            targets_and_snapshots_are_seen_to_without_a_run,
         }
     };
     let mut arguments = Arguments::from_args();
