@@ -5,6 +5,7 @@
 mod examples;
 mod failures;
 mod looks;
+mod outages;
 mod scene;
 mod shop;
 mod stage;
@@ -61,6 +62,12 @@ fn main() -> ExitCode {
         }
         nothing_is_left_of_them = looks {
             targets_and_snapshots_are_seen_to_without_a_run,
+        }
+        production_comes_back = outages {
+            a_host_that_is_away_while_it_starts_is_asked_when_it_is_back_and_the_run_goes_on,
+        }
+        public_does_not = outages {
+            a_public_host_that_stays_away_is_named_and_production_stays,
         }
     };
     let mut arguments = Arguments::from_args();
