@@ -228,6 +228,13 @@ impl Cluster {
             .stdin(file);
         command::fed(&mut ctr).map(drop)
     }
+
+    /// Gives an image of the node's container runtime another name.
+    pub fn tag(&self, image: &str, name: &str) -> Result<()> {
+        let mut ctr = self.namespace.command("ctr");
+        ctr.args(["--namespace", "k8s.io", "images", "tag", image, name]);
+        command::output(&mut ctr).map(drop)
+    }
 }
 
 /// Whether this is the ephemeral cluster of a process that is gone.

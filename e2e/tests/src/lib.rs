@@ -28,7 +28,7 @@ pub use http::{get, put};
 pub use lab::{ACCOUNT, Lab, SOON, SYSTEM};
 pub use load::{CHILDREN, Load, idle};
 pub use operator::{Operator, Starter, Usage};
-pub use program::plugin;
+pub use program::{ended, plugin, start_plugin};
 pub use rollouts::Rollouts;
 pub use suite::{Suite, bring_up, perform};
 pub use traffic::Traffic;

@@ -1,29 +1,21 @@
 //! The plugin's verbs on runs that the real operator carries out, with a stand-in for kubelet and runner.
 
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::ListParams;
-use reeve_e2e_tests::{Hands, Lab, Rollouts, SOON, Says, plugin, until, until_some};
+use reeve_e2e_tests::{Hands, Lab, Rollouts, SOON, Says, start_plugin, until};
 use reeve_rollout::{Environment, Outcome, StepResult};
 use serde_json::{Value, json};
 
 /// Starts a verb.
 fn start(lab: &Lab, arguments: &[&str]) -> Child {
-    let mut plugin = plugin(lab.cluster(), lab.namespace(), arguments);
-    let plugin = plugin.stdout(Stdio::piped()).stderr(Stdio::piped());
-    plugin.spawn().expect("the plugin starts")
+    start_plugin(lab.cluster(), lab.namespace(), arguments)
 }
 
 /// Waits for the end of a verb while the stand-in goes on: exit code, standard output, standard error.
-async fn ended(mut child: Child) -> (Option<i32>, String, String) {
-    until_some("the plugin ends", SOON * 3, async || {
-        child.try_wait().expect("it is our child")
-    })
-    .await;
-    let output = child.wait_with_output().expect("it has ended");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code(), text(output.stdout), text(output.stderr))
+async fn ended(verb: Child) -> (Option<i32>, String, String) {
+    reeve_e2e_tests::ended(verb, SOON * 3).await
 }
 
 async fn run(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String, String) {

@@ -25,7 +25,7 @@ pub(crate) fn untouched() -> Stands {
 }
 
 /// As it was before, and started.
-fn put_back() -> Stands {
+pub(crate) fn put_back() -> Stands {
     Stands {
         runs: Some("1".to_owned()),
         ..untouched()

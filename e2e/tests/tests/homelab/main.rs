@@ -2,8 +2,12 @@
 //! sshd, Docker, Compose and Git. Needs root and the images: `cargo test --package reeve-e2e-tests --test homelab --
 //! --ignored`.
 
+mod examples;
 mod failures;
+mod looks;
+mod outages;
 mod scene;
+mod shop;
 mod stage;
 mod troubles;
 
@@ -52,6 +56,18 @@ fn main() -> ExitCode {
             a_task_of_proxmox_that_never_ends_fails_the_run_before_it_deploys,
             a_step_whose_pod_is_deleted_is_asked_for_and_nothing_is_done_twice,
             a_secret_that_is_gone_is_named_and_the_run_goes_on_when_it_is_back,
+        }
+        of_kubernetes_alone = examples {
+            a_version_is_tested_approved_and_deployed_or_put_back,
+        }
+        nothing_is_left_of_them = looks {
+            targets_and_snapshots_are_seen_to_without_a_run,
+        }
+        production_comes_back = outages {
+            a_host_that_is_away_while_it_starts_is_asked_when_it_is_back_and_the_run_goes_on,
+        }
+        public_does_not = outages {
+            a_public_host_that_stays_away_is_named_and_production_stays,
         }
     };
     let mut arguments = Arguments::from_args();

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use reeve_e2e::{Cluster, Ephemeral, Options, find};
 use reeve_e2e_tests::host::{Host, output, sh};
+use reeve_e2e_tests::start_plugin;
 
 /// The hosts, as the example of the homelab names them.
 pub(crate) const HOSTS: [&str; 3] = ["thinkpad", "rtx1080", "vps"];
@@ -76,6 +77,11 @@ impl Stage {
         self.cluster
             .kubectl(arguments)
             .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts the plugin in a namespace.
+    pub(crate) fn start_plugin(&self, namespace: &str, arguments: &[&str]) -> Child {
+        start_plugin(&self.cluster, namespace, arguments)
     }
 
     /// The private key that all hosts let in.

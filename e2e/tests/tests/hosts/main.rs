@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         }
         secrets {
             files_are_put_beside_the_live_ones_and_taken_away_when_the_run_ends,
+            what_a_run_could_not_take_away_goes_with_the_next_that_has_the_lock,
         }
         deploy {
             a_commit_is_deployed_once_and_put_back_with_its_secrets,

@@ -80,3 +80,29 @@ pub(crate) async fn files_are_put_beside_the_live_ones_and_taken_away_when_the_r
         (StepResult::Failed, "NoFolder")
     );
 }
+
+pub(crate) async fn what_a_run_could_not_take_away_goes_with_the_next_that_has_the_lock(lab: &Lab) {
+    let project = lab.project("left");
+    let content = lab.folder.join("left.env").display().to_string();
+    fs::write(&content, "TOKEN=new-new-new\n").expect("written");
+    project.act("preflight", preflight("main")).await;
+    project
+        .act("secrets", sync(&content, &project.path("app.env")))
+        .await;
+    let beside = project.path(".app.env.reeve-homelab-1.new");
+    assert!(fs::exists(&beside).expect("known"));
+
+    let next = async |step: &str, action: Value| {
+        let instruction = project.instruction("homelab-2", step, 1, &action);
+        lab.carry_out(&instruction, "pod-b").await
+    };
+    // Who does not have the lock leaves the files of who does.
+    next("release", json!("release")).await;
+    assert!(fs::exists(&beside).expect("known"));
+    fs::remove_file(project.directory.join(".git/reeve/lock")).expect("it is held");
+    let locked = next("preflight", preflight("main")).await;
+    assert_eq!(locked.result, StepResult::Succeeded, "{}", locked.message);
+    let released = next("release-again", json!("release")).await;
+    assert_eq!(released.result, StepResult::Succeeded, "{}", released.message);
+    assert!(!fs::exists(&beside).expect("known"));
+}

@@ -3,6 +3,7 @@
 
 mod agents;
 mod events;
+mod examples;
 mod listener;
 mod operator;
 mod preflight;
@@ -93,6 +94,9 @@ fn main() -> ExitCode {
         operator {
             a_leading_operator_pod_that_is_killed_is_replaced_and_the_agents_do_not_notice,
             an_upgrade_of_the_chart_restarts_no_agent,
+        }
+        examples {
+            another_image_goes_through_the_sites_of_two_namespaces_one_after_the_other,
         }
     }
     side_by_side! { play: plain_and_over_tls_and_as_root_agents_carry_out_orders =

@@ -65,16 +65,7 @@ async fn introduce(stage: &Stage) {
 
 /// The example's object with the test's image, Waldur and commands, and orders alone.
 fn object(stage: &Stage) -> Value {
-    let file = checkout("examples/site-agent-moab/20-siteagent.yaml");
-    let convert = [
-        "create",
-        "--dry-run=client",
-        "--output",
-        "json",
-        "--filename",
-        &file,
-    ];
-    let mut object: Value = serde_json::from_str(&stage.kubectl(&convert)).expect("kubectl writes JSON");
+    let mut object = stage.example("site-agent-moab/20-siteagent.yaml");
     let example = stage.get(SITE, "siteagents/site");
     let spec = &mut object["spec"];
     spec["image"] = example["spec"]["image"].clone();

@@ -104,12 +104,12 @@ impl Stage {
 
     /// An object as JSON, from any namespace: `get(SITE, "siteagents/site")`.
     pub(crate) fn get(&self, namespace: &str, object: &str) -> Value {
-        let group = match object.split('/').next().unwrap_or_default() {
-            "siteagents" => "apis/reeve.dev/v1alpha1",
+        let group = match object.split(['/', '?']).next().unwrap_or_default() {
+            "siteagents" | "deploymentrollouts" => "apis/reeve.dev/v1alpha1",
             "leases" => "apis/coordination.k8s.io/v1",
             "deployments" => "apis/apps/v1",
             "events" => "apis/events.k8s.io/v1",
-            "configmaps" | "pods" => "api/v1",
+            "configmaps" | "pods" | "secrets" => "api/v1",
             plural => panic!("the group of {plural} is not known here"),
         };
         self.ask(&format!("/{group}/namespaces/{namespace}/{object}"))
@@ -177,6 +177,19 @@ impl Stage {
             text.unwrap_or_default().to_owned()
         };
         (text("status"), text("reason"), text("message"))
+    }
+
+    /// The object of a file of the examples, to be changed and applied.
+    pub(crate) fn example(&self, file: &str) -> Value {
+        let file = checkout(&format!("examples/{file}"));
+        let convert = ["create", "--dry-run=client", "--output=json", "--filename", &file];
+        serde_json::from_str(&self.kubectl(&convert)).expect("kubectl writes JSON")
+    }
+
+    /// Gives an image of the cluster another name.
+    pub(crate) fn tag(&self, image: &str, name: &str) {
+        let tagged = self.cluster.tag(image, name);
+        tagged.unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Applies objects.
