@@ -201,6 +201,32 @@ fn snapshots_of_different_runs_never_share_a_name() {
 }
 
 #[test]
+fn an_image_that_takes_snapshots_sees_no_key_of_the_host() {
+    let commands = json!([{"name": "rtx1080", "target": "rtx1080", "proxmox": null, "commands": {
+        "create": {"image": {"repository": "snapshots", "tag": "1"}, "run": ["snapshot", "{{snapshot}}"]},
+        "exists": ["exists", "{{snapshot}}"], "rollBack": ["back", "{{snapshot}}"]}}]);
+    let lab = until(
+        Lab::of(&homelab(&json!({"snapshots": commands}))),
+        "snapshot-rtx1080",
+    );
+    let sees_keys = |step: &str| {
+        let work = work(&lab, step, AttemptKind::Act);
+        let mut mounts = work.mounts.iter();
+        mounts.any(|mount| mount.source.name == "deployment-ssh")
+    };
+    let of_snapshots = |task: &Task| matches!(task, Task::PreflightSnapshot(_) | Task::TakeSnapshot(_));
+    let steps: Vec<_> = lab
+        .plan
+        .steps
+        .iter()
+        .filter(|step| of_snapshots(&step.task))
+        .collect();
+    assert_eq!(steps.len(), 2);
+    assert!(steps.iter().all(|step| !sees_keys(&step.id)));
+    assert!(sees_keys("preflight-rtx1080"));
+}
+
+#[test]
 fn what_a_status_cannot_be_of_is_an_error_and_no_panic() {
     let lab = Lab::of(&homelab(&json!({})));
     let start = |step: &str| Start {

@@ -77,12 +77,23 @@ impl Plan {
         };
         let action = action(&mut builder)?;
         let target = step.target.as_deref().and_then(|name| self.target(name));
-        let target_access = target.map(|target| builder.access.target(target));
+        let image = self.own_image(step);
+        // A snapshot is taken by the commands of an image alone, which need not see the keys of the host.
+        let apart =
+            image.is_some() && matches!(step.task, Task::PreflightSnapshot(_) | Task::TakeSnapshot(_));
+        let target_access = target.map(|target| {
+            if apart {
+                Access::new(self, run).target(target)
+            } else {
+                builder.access.target(target)
+            }
+        });
         let mut mounts: Vec<_> = builder.access.into_mounts();
-        mounts.extend(self.own_image(step).into_iter().flat_map(user_mounts));
+        mounts.extend(image.into_iter().flat_map(user_mounts));
         mounts.sort();
         mounts.dedup();
-        let account = target.and_then(|target| target.kubernetes.as_ref());
+        let account = target.filter(|_| !apart);
+        let account = account.and_then(|target| target.kubernetes.as_ref());
         Ok(Work {
             instruction: Instruction {
                 protocol: PROTOCOL,
@@ -97,7 +108,7 @@ impl Plan {
             },
             mounts,
             service_account: account.map(|kubernetes| kubernetes.service_account_name.clone()),
-            image: self.own_image(step).and_then(|command| command.image.clone()),
+            image: image.and_then(|command| command.image.clone()),
         })
     }
 
