@@ -344,6 +344,24 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Its containers look at their health each second, which would take processor time from the scenes that go on.
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        for host in &self.stage.hosts {
+            let project = format!("label=com.docker.compose.project={}", self.name);
+            let all = ["ps", "--all", "--quiet", "--filter", &project];
+            let Ok(found) = host.docker(&all).output() else {
+                continue;
+            };
+            let found = String::from_utf8_lossy(&found.stdout).into_owned();
+            let found: Vec<_> = found.split_whitespace().collect();
+            if !found.is_empty() {
+                let _ = host.docker(&[&["rm", "--force"], &found[..]].concat()).output();
+            }
+        }
+    }
+}
+
 /// A Compose file of one service, in JSON, which is YAML.
 fn compose(version: Version, port: u16) -> Value {
     let Version {
