@@ -26,13 +26,20 @@ reeve_cluster() {
 
 # Puts the path of a Go command into the variable `tool`, built from MODULE@VERSION once.
 # A module with replace directives cannot be installed, so it is built where Go unpacked it.
-# usage: go_tool MODULE VERSION PACKAGE
+# usage: go_tool MODULE VERSION PACKAGE [NAME]
 go_tool() {
-    local module=$1 version=$2 package=$3 source
-    tool=$cache/bin/$(basename "$package")-$version
+    local module=$1 version=$2 package=$3 name=${4:-$(basename "$3")} source
+    tool=$cache/bin/$name-$version
     [ -x "$tool" ] && return
     mkdir -p "$cache/bin"
     source=$(go mod download -json "$module@$version" | jq -er .Dir)
     go build -C "$source" -o "$tool.unfinished" "$package"
     mv "$tool.unfinished" "$tool"
+}
+
+# Docker Compose 2 for the hosts of tests, as a plugin of docker; Debian has Compose 1.
+compose_plugin() {
+    local version=v2.40.3
+    GOFLAGS=-ldflags=-X=github.com/docker/compose/v2/internal.Version=$version \
+        go_tool github.com/docker/compose/v2 $version ./cmd docker-compose
 }

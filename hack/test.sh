@@ -17,12 +17,14 @@ cluster_tests() {
 stage setup hack/setup.sh
 stage "the local cluster's driver" cargo build --quiet --locked --bin reeve-cluster
 
-# Go builds Kubernetes while cargo is busy; on a warm machine both are done at once.
+# Go builds Kubernetes and Compose while cargo is busy; on a warm machine all are done at once.
 mkdir -p "$cache"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 reeve_cluster kube >"$logs/kube" 2>&1 &
 kube_build=$!
+compose_plugin >"$logs/compose" 2>&1 &
+compose_build=$!
 wait_for_kube() { wait "$kube_build" || { cat "$logs/kube" >&2; return 1; }; }
 
 stage "the upstream agent's Python environment" e2e/fake-waldur/venv.sh
@@ -46,13 +48,15 @@ wait "$images" || { cat "$logs/images"; exit 1; }
 cat "$logs/images"
 stage chart hack/chart-test.sh
 
-# Tests on real clusters wait more than they compute, so three at a time run side by side, each on clusters of its own.
+# Tests on real clusters wait more than they compute, so several run side by side, each on clusters of its own. With
+# four at a time two cores are never idle, and what starts Python there takes minutes.
+lanes=3
 running=0
 shown=()
 code=0
-# Starts a command once fewer than three run; what it writes is shown at the end. usage: beside COMMAND [ARGUMENT...]
+# Starts a command once a lane is free; what it writes is shown at the end. usage: beside COMMAND [ARGUMENT...]
 beside() {
-    if [ "$running" -eq 3 ]; then ended; fi
+    if [ "$running" -eq "$lanes" ]; then ended; fi
     shown+=("$logs/${#shown[@]}")
     "$@" >"${shown[-1]}" 2>&1 &
     running=$((running + 1))
@@ -65,17 +69,24 @@ ended() {
 # Compiled once, before they wait for each other's turn.
 cargo test --quiet --locked --no-run --tests
 # As the images have it.
-release_operator=$CARGO_TARGET_DIR/$(rustc --print host-tuple)/release/reeve-operator
+REEVE_OPERATOR=$CARGO_TARGET_DIR/$(rustc --print host-tuple)/release/reeve-operator
+export REEVE_OPERATOR
+# Rollouts go to hosts with Compose 2, and the runner alone is tried with Debian's Compose 1.
+wait "$compose_build" || { cat "$logs/compose"; exit 1; }
+compose_plugin
+compose_2=$tool
 
-# The longest first, so that none is left over at the end.
+# The longest first, so that none is left over at the end; what computes most is not beside the Python of agents.
+# Rollouts from the operator to real hosts, in pods.
+REEVE_COMPOSE_PLUGIN=$compose_2 beside cluster_tests homelab --skip outages::
 # The whole product: chart, operator, the upstream agent in pods.
 beside cluster_tests pods --skip standbys:: --skip side_by_side::
 beside cluster_tests api --skip burst:: --skip rollout      # the operator on API servers
-beside cluster_tests pods side_by_side::    # event agents, TLS, root
 beside cluster_tests pods standbys::
+beside cluster_tests pods side_by_side::    # event agents, TLS, root
+REEVE_COMPOSE_PLUGIN=$compose_2 beside cluster_tests homelab outages::  # hosts that are cut off
 beside cluster_tests api rollout --skip burst::
-beside cluster_tests homelab                # rollouts from the operator to real hosts, in pods
-REEVE_OPERATOR=$release_operator beside cluster_tests api burst::
+beside cluster_tests api burst::
 beside cluster_tests hosts                  # the runner of rollouts on real hosts
 beside stage 'tests that wait' cargo test --quiet --locked --test cluster -- --ignored token_that_was_replaced
 beside cluster_tests control_plane          # the local cluster itself: API servers without nodes

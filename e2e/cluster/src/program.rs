@@ -131,8 +131,8 @@ const ETCD: &[&str] = &[
     // A test cluster need not survive a power cut, only its own programs' deaths.
     "--unsafe-no-fsync",
     // Milliseconds; it elects itself, and at the stock 1000 that alone takes most of a second.
-    "--heartbeat-interval=10",
-    "--election-timeout=50",
+    "--heartbeat-interval=40",
+    "--election-timeout=200",
 ];
 
 const API_SERVER: &[&str] = &[

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
@@ -115,17 +116,22 @@ async fn work(pods: Api<Pod>, script: Arc<Mutex<Script>>, changed: Arc<Notify>) 
     let (store, writer) = reflector::store();
     let watch = reflector(writer, watcher(pods.clone(), steps)).default_backoff();
     let mut applied = watch.applied_objects().boxed();
+    let mut in_hand = FuturesUnordered::new();
     loop {
         let found = tokio::select! {
             Some(pod) = applied.next() => pod.map(Arc::new).into_iter().collect(),
             () = changed.notified() => store.state(),
+            Some(()) = in_hand.next() => Vec::new(),
         };
-        for pod in found {
-            if look(&pods, &pod, &script).await.is_err() {
-                tokio::time::sleep(PAUSE).await;
-                changed.notify_one();
-            }
-        }
+        in_hand.extend(found.into_iter().map(|pod| hold(&pods, pod, &script, &changed)));
+    }
+}
+
+/// Looks at a pod; where that fails, all are looked at again.
+async fn hold(pods: &Api<Pod>, pod: Arc<Pod>, script: &Mutex<Script>, changed: &Notify) {
+    if look(pods, &pod, script).await.is_err() {
+        tokio::time::sleep(PAUSE).await;
+        changed.notify_one();
     }
 }
 

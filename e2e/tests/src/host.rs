@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 /// Path of Compose as a plugin of docker, for the hosts of the lab. Without it they have what the machine has.
 const COMPOSE_PLUGIN: &str = "REEVE_COMPOSE_PLUGIN";
 const SSHD: &str = "/usr/sbin/sshd";
-/// Hides /home behind an empty one that has $1 in it, which is the folder $2; then becomes the rest.
-const OWN_HOME: &str = "mount -t tmpfs tmpfs /home; mkdir -p $1; mount --bind $2 $1; shift 2; exec \"$@\"";
+/// Hides what the shells of this machine's root read at their start. Where $1 is not empty, /home hides behind an empty
+/// one that has $1 in it, which is the folder $2. Then it becomes the rest.
+const OWN_FILES: &str = "
+    if [ -e ~root/.bashrc ]; then mount --bind /dev/null ~root/.bashrc; fi
+    if [ \"$1\" ]; then mount -t tmpfs tmpfs /home; mkdir -p \"$1\"; mount --bind \"$2\" \"$1\"; fi
+    shift 2
+    exec \"$@\"
+";
 
 /// A host.
 #[derive(Debug)]
@@ -116,21 +122,11 @@ impl Host {
         fs::write(root.join("sshd_config"), config).expect("written");
         fs::create_dir_all("/run/sshd").expect("a folder");
         let log = fs::File::create(root.join("sshd.log")).expect("a log");
-        let mut sshd = Self::inside(namespace, if home.is_some() { "unshare" } else { SSHD });
-        if let Some(home) = home {
-            fs::create_dir_all(root.join("home")).expect("a folder");
-            sshd.args([
-                "--mount",
-                "--propagation",
-                "slave",
-                "sh",
-                "-ec",
-                OWN_HOME,
-                "sh",
-                home,
-            ]);
-            sshd.arg(root.join("home")).arg(SSHD);
-        }
+        let own_home = root.join("home");
+        fs::create_dir_all(&own_home).expect("a folder");
+        let mut sshd = Self::inside(namespace, "unshare");
+        sshd.args(["--mount", "--propagation", "slave", "sh", "-ec", OWN_FILES, "sh"]);
+        sshd.arg(home.unwrap_or_default()).arg(own_home).arg(SSHD);
         sshd.args(["-D", "-e", "-f"])
             .arg(root.join("sshd_config"))
             .stderr(log)

@@ -103,11 +103,16 @@ pub(crate) async fn an_agent_that_is_root_has_no_capability_and_carries_out_an_o
     });
     stage.apply(&[secret, object(stage)]);
     let shows = async |reason: &str| {
-        let message = until_some(reason, SLOW, async || {
+        let mut last = String::new();
+        until_some(reason, SLOW, async || {
             let (_, why, message) = stage.condition(SPACE, OBJECT, "Ready");
+            if message != last {
+                println!("{OBJECT}: {why}: {message}");
+                last.clone_from(&message);
+            }
             (why == reason).then_some(message)
-        });
-        message.await
+        })
+        .await
     };
     let message = shows("PreflightFailed").await;
     assert!(

@@ -10,7 +10,7 @@ use reeve_e2e_tests::{plugin, until, until_some_every};
 use serde_json::{Value, json};
 
 /// Pulling up Python with all its plugins takes its time on two busy cores.
-pub(crate) const SLOW: Duration = Duration::from_mins(4);
+pub(crate) const SLOW: Duration = Duration::from_mins(8);
 /// The namespace of `examples/site-agent`.
 pub(crate) const SITE: &str = "hpc";
 
