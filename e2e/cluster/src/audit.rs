@@ -31,6 +31,8 @@ pub struct Request {
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u16,
+    /// Why it was refused, in the API server's words.
+    pub refusal: String,
 }
 
 impl Request {
@@ -57,6 +59,7 @@ impl Request {
             namespace: object.namespace,
             name: object.name,
             code: event.response_status.code,
+            refusal: event.response_status.message,
         })
     }
 }
@@ -167,6 +170,7 @@ struct ObjectRef {
 #[serde(default)]
 struct ResponseStatus {
     code: u16,
+    message: String,
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -39,6 +40,12 @@ impl Lab {
         let namespace = format!("reeve-{}", std::process::id());
         let folder = std::env::temp_dir().join(&namespace);
         fs::create_dir_all(folder.join("keys")).expect("a folder");
+        let scratch = Scratch(folder.clone());
+        // What a test mounts below the folder is seen by the hosts' sshd, which has mounts of its own.
+        let shown = folder.display();
+        sh(&format!(
+            "mount --bind {shown} {shown} && mount --make-shared {shown}"
+        ));
         sh(&format!(
             "ip netns add {namespace}
              ip -n {namespace} link set lo up
@@ -52,9 +59,9 @@ impl Lab {
         let lab = Self {
             app,
             gate,
-            _folder: Scratch(folder.clone()),
             folder,
             namespace,
+            _folder: scratch,
         };
         lab.make_keys();
         lab
