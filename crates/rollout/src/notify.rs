@@ -126,6 +126,7 @@ impl Plan {
                 namespace: self.namespace.clone(),
                 rollout: self.name.clone(),
                 run: run.id.clone(),
+                ended_runs: Vec::new(),
                 step,
                 attempt,
                 time_limit: TIME_LIMIT,

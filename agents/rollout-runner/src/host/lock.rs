@@ -1,6 +1,6 @@
 //! The lock of a host: who deploys there, since when. It keeps runs of other clusters away, and people who look.
 
-use reeve_rollout::StepResult;
+use reeve_rollout::{StepResult, step::Instruction};
 
 use super::{Host, Script};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     ssh::Output,
 };
 
+const LEFT: &str = include_str!("scripts/left.sh");
 const LOCK: &str = include_str!("scripts/lock.sh");
 const HOLDER: &str = include_str!("scripts/holder.sh");
 const RELEASE: &str = include_str!("scripts/release.sh");
@@ -16,8 +17,7 @@ const SECRETS: &str = include_str!("scripts/secrets.sh");
 impl Host<'_> {
     /// Takes the lock for this run. It may have it already.
     pub(super) async fn take_lock(&self) -> Outcome<()> {
-        let owner = format!("{}/{}", self.instruction.namespace, self.instruction.rollout);
-        let body = Script::of(&[LOCK]).set("owner", &owner);
+        let body = self.knowing(Script::of(&[LEFT, LOCK]));
         // Without an answer it may have been taken.
         let output = self
             .fenced(&body, false)
@@ -35,12 +35,26 @@ impl Host<'_> {
 
     /// Looks whether somebody has the lock, and leaves it.
     pub(super) async fn look_at_lock(&self) -> Outcome<()> {
-        let output = self.look(&self.script(&[HOLDER])).await?;
+        let script = self.knowing(self.script(&[LEFT, HOLDER]));
+        let output = self.look(&script).await?;
         if output.ok() {
             self.free(&output)
         } else {
             Err(self.failure(&output))
         }
+    }
+
+    /// The script with what tells a lock in other hands from one that an ended run has left.
+    fn knowing(&self, script: Script) -> Script {
+        let Instruction {
+            namespace,
+            rollout,
+            ended_runs,
+            ..
+        } = self.instruction;
+        script
+            .set("owner", &format!("{namespace}/{rollout}"))
+            .set("ended", &ended_runs.join(" "))
     }
 
     /// Refuses where a script has found the lock in other hands.

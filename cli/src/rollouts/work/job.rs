@@ -44,10 +44,13 @@ pub(super) enum Seen {
 /// The Job that carries `work` out.
 pub(super) fn job(rollout: &Rollout, checked: &Checked, settings: &Settings, work: &Work) -> Job {
     let owner = Owner::of("deployment-rollout", &rollout.object);
+    let status = rollout.object.status.as_ref();
+    let ended = status.map(|status| status.history.as_slice()).unwrap_or_default();
     let jobs = StepJobs {
         owner: &owner,
         runner: &rollout.object.spec.runner,
         overrides: checked.overrides.as_ref(),
+        ended,
         settings,
     };
     let mut job = jobs.job(work);

@@ -100,6 +100,7 @@ impl Plan {
                 namespace: self.namespace.clone(),
                 rollout: self.name.clone(),
                 run: run.id.clone(),
+                ended_runs: Vec::new(),
                 step: step.id.clone(),
                 attempt: start.attempt,
                 time_limit,

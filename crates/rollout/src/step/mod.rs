@@ -51,6 +51,10 @@ pub struct Instruction {
     pub rollout: String,
     /// Id of the run. Unique in the namespace, for ever.
     pub run: String,
+    /// Runs of the rollout that have ended, the latest first, at most twenty. A host that was away at the end of one has
+    /// its lock still, which is taken over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_runs: Vec<String>,
     /// Id of the step within the plan.
     pub step: String,
     /// Which attempt this is, from 1, counted over all attempts and observations of the step.

@@ -220,6 +220,7 @@ mod tests {
             namespace: "lab".into(),
             rollout: "homelab".into(),
             run: "homelab-7".into(),
+            ended_runs: Vec::new(),
             step: "deploy-vps".into(),
             attempt: 2,
             time_limit: 900,

@@ -59,6 +59,45 @@ pub(crate) async fn a_second_run_is_told_who_has_the_host(lab: &Lab) {
     assert_eq!(refused.reason, "HostLocked");
 }
 
+pub(crate) async fn the_lock_of_an_ended_run_is_taken_over_by_its_own_rollout_alone(lab: &Lab) {
+    let project = lab.project("left-lock");
+    fs::write(project.path("app.env"), "").expect("written");
+    let first = project.act("preflight", preflight("main")).await;
+    assert_eq!(first.result, StepResult::Succeeded, "{}", first.message);
+    let mut attempts = 0;
+    let mut next = async |rollout: &str, ended: &[&str], look_only: bool| {
+        attempts += 1;
+        let mut action = preflight("main");
+        action["preflight"]["lookOnly"] = json!(look_only);
+        let mut next = project.instruction("homelab-2", "preflight", attempts, &action);
+        next["rollout"] = json!(rollout);
+        next["endedRuns"] = json!(ended);
+        lab.carry_out(&next, "pod-b").await
+    };
+    for (rollout, ended) in [
+        ("homelab", &[][..]),
+        ("homelab", &["homelab-0", "homelab-11"]),
+        ("other", &["homelab-1"]),
+    ] {
+        for look_only in [true, false] {
+            let refused = next(rollout, ended, look_only).await;
+            assert_eq!(
+                refused.reason, "HostLocked",
+                "{rollout} {ended:?}: {}",
+                refused.message
+            );
+        }
+    }
+    for look_only in [true, false] {
+        let taken = next("homelab", &["homelab-1", "homelab-0"], look_only).await;
+        assert_eq!(taken.result, StepResult::Succeeded, "{}", taken.message);
+    }
+    // What is left of the ended run comes too late.
+    let late = project.act("preflight-again", preflight("main")).await;
+    assert_eq!(late.reason, "HostLocked");
+    assert!(late.message.contains("run homelab-2"), "{}", late.message);
+}
+
 pub(crate) async fn an_overtaken_attempt_does_nothing(lab: &Lab) {
     let project = lab.project("overtaken");
     let mark = project.path("mark");

@@ -58,6 +58,7 @@ fn main() -> ExitCode {
         }
         fence {
             a_second_run_is_told_who_has_the_host,
+            the_lock_of_an_ended_run_is_taken_over_by_its_own_rollout_alone,
             an_overtaken_attempt_does_nothing,
             an_attempt_whose_report_was_lost_is_waited_for_and_counted,
             tests_on_a_host_are_counted_by_their_report,

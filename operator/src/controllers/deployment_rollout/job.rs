@@ -18,8 +18,9 @@ use k8s_openapi::{
 };
 use reeve_api_types::SourceKind;
 use reeve_crds::{Runner, names};
-use reeve_rollout::step::{
-    INSTRUCTION_FILE, Instruction, MOUNTS, Mount, POD_UID_VARIABLE, USER_MOUNTS, Work,
+use reeve_rollout::{
+    HistoryEntry,
+    step::{INSTRUCTION_FILE, Instruction, MOUNTS, Mount, POD_UID_VARIABLE, USER_MOUNTS, Work},
 };
 
 use crate::engine::{Owner, Settings};
@@ -50,6 +51,8 @@ pub struct StepJobs<'a> {
     pub runner: &'a Runner,
     /// Its overrides of the pod template, checked.
     pub overrides: Option<&'a PodTemplateSpec>,
+    /// Its runs that have ended.
+    pub ended: &'a [HistoryEntry],
     /// Settings of the operator.
     pub settings: &'a Settings,
 }
@@ -86,8 +89,11 @@ impl StepJobs<'_> {
     }
 
     fn template(&self, work: &Work) -> PodTemplateSpec {
-        let instruction =
-            serde_json::to_string(&work.instruction).expect("text and numbers serialise to JSON");
+        let instruction = Instruction {
+            ended_runs: self.ended.iter().map(|entry| entry.id.clone()).collect(),
+            ..work.instruction.clone()
+        };
+        let instruction = serde_json::to_string(&instruction).expect("text and numbers serialise to JSON");
         let mut template = PodTemplateSpec {
             metadata: Some(ObjectMeta {
                 labels: Some(self.owner.labels(COMPONENT)),

@@ -91,6 +91,7 @@ impl Rollouts {
                 .checked
                 .as_ref()
                 .and_then(|checked| checked.overrides.as_ref()),
+            ended: &turn.status.history,
             settings: &self.base.settings,
         }
     }

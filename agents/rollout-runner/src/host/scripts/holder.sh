@@ -3,8 +3,8 @@
 {
     cd "$directory" || exit 90
     state=$(git rev-parse --absolute-git-dir)/reeve || exit 10
-    if read -r holder 2>/dev/null <"$state/lock"; then
-        echo "${reeve_mark}held $holder"
+    if read -r holder since rest 2>/dev/null <"$state/lock" && ! is_left; then
+        echo "${reeve_mark}held $holder $since $rest"
         echo "${reeve_mark}file $state/lock"
     fi
     exit 0

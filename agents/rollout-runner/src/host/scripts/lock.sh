@@ -3,12 +3,15 @@
 set -eu
 if [ -s "$state/lock" ]; then
     read -r holder since rest <"$state/lock"
-    if [ "$holder" != "$run" ]; then
+    if is_left; then
+        rm "$state/lock"
+    elif [ "$holder" != "$run" ]; then
         echo "${reeve_mark}held $holder $since $rest"
         echo "${reeve_mark}file $state/lock"
         exit 3
     fi
-else
+fi
+if [ ! -s "$state/lock" ]; then
     printf '%s %s %s\n' "$run" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$owner" >"$state/lock.new"
     mv "$state/lock.new" "$state/lock"
 fi
