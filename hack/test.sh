@@ -95,4 +95,8 @@ beside stage 'chart on an API server' hack/chart-install-test.sh
 beside stage 'plugin on an API server' hack/plugin-test.sh
 while [ "$running" -gt 0 ]; do ended; done
 cat "${shown[@]}"
+if [ "$code" -ne 0 ]; then
+    printf '\n==> what failed, once more\n'
+    sed -n '/^failures:$/,/^test result:/p; /FAILED (exit code/p' "${shown[@]}"
+fi
 exit "$code"
