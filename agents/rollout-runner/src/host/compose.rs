@@ -34,11 +34,13 @@ enum State {
 }
 
 impl Host<'_> {
-    /// Waits until all containers are well, twice in a row: one that dies at once looks well for a moment.
+    /// Waits until all containers are well, twice in a row: one that dies at once looks well for a moment. Whatever goes
+    /// wrong, the project was started before.
     pub(super) async fn settle(&self) -> Outcome<()> {
         let (mut well, mut broken) = (0, 0);
         let found = loop {
-            let output = self.look(&self.script(&[COMPOSE, SERVICES])).await?;
+            let looked = self.look(&self.script(&[COMPOSE, SERVICES])).await;
+            let output = looked.map_err(Problem::touched)?;
             if !output.ok() {
                 return Err(self.failure(&output).touched());
             }

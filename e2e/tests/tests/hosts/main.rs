@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         }
         troubles {
             a_host_that_goes_away_in_the_middle_is_asked_what_became_of_it,
+            a_host_that_goes_away_while_its_containers_start_is_asked_too,
             a_command_that_takes_too_long_is_ended_on_the_host,
             a_full_disk_is_named_wherever_it_strikes,
             docker_that_is_not_there_or_refuses_is_told_from_compose,

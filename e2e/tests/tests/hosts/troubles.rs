@@ -99,6 +99,35 @@ pub(crate) async fn a_host_that_goes_away_in_the_middle_is_asked_what_became_of_
     assert_eq!(fs::read_to_string(&mark).expect("a mark"), "done\n");
 }
 
+pub(crate) async fn a_host_that_goes_away_while_its_containers_start_is_asked_too(lab: &Lab) {
+    let project = lab.project("starting");
+    fs::write(project.path("app.env"), "").expect("written");
+    let compose = "version: '2.4'\nservices:\n  web:\n    image: reeve-test:1\n    network_mode: host\n\
+        \x20   command: [/bin/busybox, sleep, '600']\n    stop_grace_period: 0s\n    volumes: ['.:/here']\n\
+        \x20   healthcheck: {test: [CMD, /bin/busybox, test, -e, /here/.git/well], interval: 1s, retries: 60}\n";
+    let (before, commit) = (project.head(), project.commit("starting", compose));
+    project.act("preflight", preflight("main")).await;
+    let action = deploy(&before, &commit);
+    let cut = async {
+        let ended = project.path(".git/reeve/runs/homelab-1/deploy.1.ended");
+        until("the project is started", Duration::from_mins(1), async || {
+            fs::exists(&ended).unwrap_or(false)
+        })
+        .await;
+        lab.app.cut();
+    };
+    let (lost, ()) = tokio::join!(project.act("deploy", action.clone()), cut);
+    told(&lost, StepResult::Errored, "ConnectionLost", &["broke off"]);
+    assert!(lost.touched, "its containers start");
+    fs::write(project.path(".git/well"), "").expect("written");
+    let question = json!({"observe": {"attempt": 1, "action": action}});
+    let found = lab
+        .carry_out(&project.instruction("homelab-1", "deploy", 2, &question), "pod-b")
+        .await;
+    assert_eq!(found.result, StepResult::Succeeded, "{}", found.message);
+    assert_eq!(found.commit, Some(commit));
+}
+
 pub(crate) async fn a_command_that_takes_too_long_is_ended_on_the_host(lab: &Lab) {
     let project = lab.project("slow");
     let mark = project.path("mark");
