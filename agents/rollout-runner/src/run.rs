@@ -196,7 +196,7 @@ impl<'a> Attempt<'a> {
 /// Adds what Compose shows of the project.
 async fn show(problem: &mut Problem, host: &Host<'_>) {
     let shown = host.show().await;
-    problem.message = format!("{}. Last lines: {shown}", problem.message);
+    problem.message = format!("{}. {shown}", problem.message);
 }
 
 /// The checks that an action ends with.

@@ -60,7 +60,7 @@ impl<K: Kind> Reconciler<K> {
         let at = Circumstances {
             generation,
             handled: None,
-            suspended: false,
+            suspended: None,
             now: now(),
         };
         let status = assemble(None, conclusion, at);

@@ -368,7 +368,7 @@ impl<K: Kind> Reconciler<K> {
         let at = Circumstances {
             generation: object.meta().generation.unwrap_or_default(),
             handled,
-            suspended: K::suspended(object),
+            suspended: K::suspended(object).then_some("children are left as they are"),
             now: now(),
         };
         let FollowUp { marks, news, counts } = conclusion.follow_up.clone();
@@ -376,7 +376,7 @@ impl<K: Kind> Reconciler<K> {
         if before == Some(&status) {
             return Ok(());
         }
-        self.mark(key, &marks, at.suspended).await?;
+        self.mark(key, &marks, at.suspended.is_some()).await?;
         self.write_status(key, object.meta().uid.as_deref(), &status)
             .await?;
         if let Some(event) = outcome(before, &verdict) {

@@ -188,8 +188,8 @@ pub struct Circumstances<'a> {
     pub generation: i64,
     /// The reconcile-now token that this pass has served.
     pub handled: Option<&'a str>,
-    /// `spec.suspend`.
-    pub suspended: bool,
+    /// What does not happen while `spec.suspend` is true. None: it is false.
+    pub suspended: Option<&'a str>,
     /// Now, in whole seconds (the API keeps no more).
     pub now: Timestamp,
 }
@@ -199,8 +199,8 @@ pub fn assemble<S: KindStatus>(previous: Option<&S>, conclusion: Conclusion<S>, 
     let before = previous.map(KindStatus::conditions).unwrap_or_default();
     let mut conditions = conclusion.verdict.conditions();
     conditions.extend(conclusion.conditions);
-    if at.suspended {
-        let message = "spec.suspend is true: children are left as they are; set it to false to go on";
+    if let Some(what) = at.suspended {
+        let message = format!("spec.suspend is true: {what}; set it to false to go on");
         conditions.push(Condition::new(
             names::CONDITION_SUSPENDED,
             true,
@@ -288,7 +288,7 @@ mod tests {
         Circumstances {
             generation,
             handled: None,
-            suspended: false,
+            suspended: None,
             now,
         }
     }

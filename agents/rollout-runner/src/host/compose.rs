@@ -71,23 +71,25 @@ impl Host<'_> {
                 (said.join(", "), list.into_keys().collect())
             }
         };
-        let evidence = self.evidence(&ill).await;
-        Err(Problem::failed(
-            "Unhealthy",
-            format!("host {}: {said}. Last lines: {}", self.name(), evidence),
-        )
-        .touched())
+        let mut message = format!("host {}: {said}", self.name());
+        if found != State::Nothing {
+            message = format!("{message}. Last lines: {}", self.evidence(&ill).await);
+        }
+        Err(Problem::failed("Unhealthy", message).touched())
     }
 
     /// Logs what Compose shows of a project whose checks have failed: the services that are not well, or all where
-    /// Docker thinks that they are. The end of it is for the report.
+    /// Docker thinks that they are. A sentence with the end of it is for the report.
     pub async fn show(&self) -> String {
         let looked = self.look(&self.script(&[COMPOSE, SERVICES])).await;
-        let ill = looked.map_or(Vec::new(), |output| match state(&output) {
-            State::Starting(list) | State::Broken(list) => list.into_iter().map(|(name, _)| name).collect(),
-            State::Well | State::Nothing => Vec::new(),
-        });
-        self.evidence(&ill).await
+        let ill = match looked.ok().filter(Output::ok).map(|output| state(&output)) {
+            Some(State::Nothing) => return "The project has no containers".to_owned(),
+            Some(State::Starting(list) | State::Broken(list)) => {
+                list.into_iter().map(|(name, _)| name).collect()
+            }
+            Some(State::Well) | None => Vec::new(),
+        };
+        format!("Last lines: {}", self.evidence(&ill).await)
     }
 
     /// `compose ps` and the last lines of these services, or of all where none is named, logged; the end of them for the

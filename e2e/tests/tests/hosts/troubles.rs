@@ -246,10 +246,13 @@ pub(crate) async fn a_failed_health_check_brings_the_last_lines_without_secrets(
         \x20   command: [/bin/busybox, sh, -c, 'echo no route to the database with $$DB_PASSWORD; exec sleep 600']\n    stop_grace_period: 0s\n";
     let (before, commit) = (project.head(), project.commit("ill", compose));
     project.act("preflight", preflight("main")).await;
-    let deployed = project.act("deploy", deploy(&before, &commit)).await;
-    assert_eq!(deployed.result, StepResult::Succeeded, "{}", deployed.message);
     let check = json!([{"name": "web", "tcp": {"host": "127.0.0.1", "port": 8099}, "from": "Host", "interval": 50,
         "timeout": 10_000, "successes": 1, "tries": 1}]);
+    let early = project.act("early", json!({"check": check})).await;
+    told(&early, StepResult::Failed, "Unhealthy", &["no containers"]);
+    assert!(!early.message.contains("Last lines"), "{}", early.message);
+    let deployed = project.act("deploy", deploy(&before, &commit)).await;
+    assert_eq!(deployed.result, StepResult::Succeeded, "{}", deployed.message);
     let failed = project.act("gate", json!({"check": check})).await;
     told(
         &failed,

@@ -199,7 +199,7 @@ impl Rollouts {
         let at = Circumstances {
             generation,
             handled: None,
-            suspended: false,
+            suspended: None,
             now: now(),
         };
         let conclusion = conclude::conclusion(

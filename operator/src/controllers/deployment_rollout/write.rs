@@ -27,7 +27,7 @@ impl Rollouts {
         let at = Circumstances {
             generation: turn.object.metadata.generation.unwrap_or_default(),
             handled: annotations.get(names::ANNOTATION_RECONCILE).map(String::as_str),
-            suspended,
+            suspended: suspended.then_some("no run begins, and none starts a further step"),
             now: now(),
         };
         let conditions = conclude::conditions(known.checked.as_ref(), &known.problems);
