@@ -240,7 +240,7 @@ table! {
     REASON_FAILED_OVER = "FailedOver";
     /// Event: a supervisor has restarted its agent within the pod; the note says why.
     REASON_AGENT_RESTARTED = "AgentRestarted";
-    /// Plain HTTP, or TLS without verification, towards outside the cluster.
+    /// Plain HTTP, or TLS or SSH without verification, towards outside the cluster.
     REASON_PLAINTEXT = "Plaintext";
     /// Waldur, or its event broker, does not answer, or not as it should.
     REASON_UNREACHABLE = "Unreachable";
