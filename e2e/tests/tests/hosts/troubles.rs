@@ -249,7 +249,12 @@ pub(crate) async fn a_failed_health_check_brings_the_last_lines_without_secrets(
     let check = json!([{"name": "web", "tcp": {"host": "127.0.0.1", "port": 8099}, "from": "Host", "interval": 50,
         "timeout": 10_000, "successes": 1, "tries": 1}]);
     let early = project.act("early", json!({"check": check})).await;
-    told(&early, StepResult::Failed, "Unhealthy", &["no containers"]);
+    told(
+        &early,
+        StepResult::Failed,
+        "HealthCheckFailed",
+        &["has no containers"],
+    );
     assert!(!early.message.contains("Last lines"), "{}", early.message);
     let deployed = project.act("deploy", deploy(&before, &commit)).await;
     assert_eq!(deployed.result, StepResult::Succeeded, "{}", deployed.message);
