@@ -86,14 +86,7 @@ impl Run {
             Some(_) => {}
         }
         if old.is_undo() {
-            // What it has put back stays put back.
-            let mut rest = old.clone();
-            for target in &mut rest.targets {
-                if target.state == TargetState::RolledBack {
-                    target.state = TargetState::Untouched;
-                }
-            }
-            return Self::undoing(plan, &rest, id, number, now);
+            return Self::undoing(plan, old, id, number, now);
         }
         let failed = plan.steps.iter().position(|step| !old.has_succeeded(&step.id));
         let before = &plan.steps[..failed.unwrap_or(plan.steps.len())];
@@ -113,20 +106,26 @@ impl Run {
             let mut steps = before.iter();
             steps.any(|step| step.task == Task::Deploy && step.target.as_deref() == Some(name))
         };
-        for target in run.targets.iter_mut().filter(|target| deployed(&target.name)) {
-            target.state = TargetState::Deployed;
+        // What stands or was left broken has its way back already: it would be recorded anew with the new revision on it.
+        let has_way = |name: &str| {
+            use TargetState::{Broken, Deploying, RollbackFailed, RollingBack};
+            let state = old.state_of(name);
+            deployed(name) || matches!(state, Deploying | Broken | RollingBack | RollbackFailed)
+        };
+        for target in run.targets.iter_mut().filter(|target| has_way(&target.name)) {
+            if deployed(&target.name) {
+                target.state = TargetState::Deployed;
+            }
             target.deployed_by = old
                 .target(&target.name)
                 .and_then(|target| target.deployed_by.clone());
         }
-        let points = old.rollback_points.iter().filter(|point| deployed(&point.target));
+        let points = old.rollback_points.iter().filter(|point| has_way(&point.target));
         run.rollback_points = points.cloned().collect();
-        // Of a target that stands, a new snapshot would be of the new revision: the old one remains the way back.
         let kept = |step: &&Step| match &step.task {
             Task::Tests => true,
-            Task::Record | Task::Deploy | Task::TakeSnapshot(_) => {
-                step.target.as_deref().is_some_and(deployed)
-            }
+            Task::Deploy => step.target.as_deref().is_some_and(deployed),
+            Task::Record | Task::TakeSnapshot(_) => step.target.as_deref().is_some_and(has_way),
             _ => false,
         };
         // What was approved stays so: it was for this plan, and its phase has begun.
@@ -161,7 +160,8 @@ impl Run {
         let touched: Vec<_> = old
             .targets
             .iter()
-            .filter(|target| target.state != TargetState::Untouched)
+            // What is back already may have been worked on since.
+            .filter(|target| !matches!(target.state, TargetState::Untouched | TargetState::RolledBack))
             .collect();
         for before in touched {
             if let Some(target) = run.target_mut(&before.name) {

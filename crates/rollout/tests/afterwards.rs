@@ -100,6 +100,47 @@ fn a_way_back_that_was_cut_short_is_gone_on_with_and_nothing_is_deployed() {
 }
 
 #[test]
+fn what_was_put_back_already_is_not_put_back_again() {
+    let lab = Lab::of(&homelab(&json!({}))).fails("verify-vps", 1);
+    let lab = lab.fails("rollback-rtx1080", 9).play();
+    assert_eq!(lab.run.left_broken(), ["rtx1080"]);
+    let mut second = Lab::with(lab.plan.clone());
+    second.run = Run::undoing(&lab.plan, &lab.run, "homelab-2", 2, noon()).expect("a run");
+    assert_eq!(second.play().effects(), ["rollback-rtx1080"]);
+}
+
+#[test]
+fn what_was_left_broken_goes_back_to_what_stood_before_the_first_run() {
+    let kept = homelab(&json!({"rollbackOnFailure": false}));
+    let lab = Lab::of(&kept).fails("deploy-rtx1080", 1).play();
+    let mut second = Lab::with(lab.plan.clone());
+    second.run = Run::resumed(&lab.plan, &lab.run, "homelab-2", 2, noon()).expect("a run");
+    let second = second.play();
+    assert_eq!(second.ending().outcome, Outcome::Success);
+    for step in ["record-rtx1080", "snapshot-rtx1080"] {
+        assert!(
+            !second.attempts.contains(&step.to_owned()),
+            "{step}: {:?}",
+            second.attempts
+        );
+    }
+    let points = |run: &Run| {
+        let mut points = run.rollback_points.clone();
+        points.retain(|point| point.target == "rtx1080");
+        points
+    };
+    assert_eq!(points(&second.run), points(&lab.run));
+    assert_eq!(points(&lab.run).len(), 2);
+    let by = |name: &str| {
+        second
+            .run
+            .target(name)
+            .and_then(|target| target.deployed_by.as_deref())
+    };
+    assert_eq!((by("rtx1080"), by("vps")), (Some("homelab-1"), Some("homelab-2")));
+}
+
+#[test]
 fn the_result_has_the_shape_that_scripts_know() {
     let lab = Lab::of(&homelab(&json!({}))).fails("deploy-vps", 3).play();
     let result: Value = serde_json::to_value(RunResult::of(&lab.run, lab.now)).expect("JSON");

@@ -81,6 +81,15 @@ fn a_failure_is_dealt_with_before_another_revision_is() {
 }
 
 #[test]
+fn another_revision_waits_for_the_further_attempts_of_a_deployment() {
+    let mut lab = until(Lab::of(&homelab(&json!({}))).fails("deploy-vps", 2), "deploy-vps");
+    lab.observed.superseded_by = Some("next".to_owned());
+    let lab = lab.play();
+    assert_eq!(lab.ending().outcome, Outcome::Superseded);
+    assert_eq!(lab.run.systems_deployed(), ["thinkpad", "rtx1080", "vps"]);
+}
+
+#[test]
 fn deletion_lets_the_step_end_and_rolls_back_only_when_asked() {
     for (change, rolled_back) in [
         (json!({}), [].as_slice()),

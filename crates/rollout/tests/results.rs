@@ -224,3 +224,35 @@ fn what_a_host_names_as_its_commit_is_told_to_no_other_unless_it_is_one() {
         );
     }
 }
+
+#[test]
+fn no_message_is_longer_than_the_status_takes() {
+    let mut lab = until(
+        Lab::of(&homelab(&json!({}))).fails("deploy-rtx1080", 1),
+        "deploy-rtx1080",
+    );
+    let Job::Ended(report) = &mut lab.observed.job else {
+        panic!("it has ended");
+    };
+    report.message = "m".repeat(4096);
+    for _ in 0..3 {
+        let decision = next(&lab.plan, &lab.run, &lab.observed, lab.now);
+        lab.run = record(&lab.plan, &lab.run, &decision, lab.now);
+    }
+    let back = lab.run.back.as_ref().expect("it is put back");
+    assert_eq!(back.cause.message.len(), 1024, "{}", back.cause.message);
+}
+
+#[test]
+fn a_host_that_was_locked_before_it_went_away_is_held() {
+    let errored = Says::Result(StepResult::Errored);
+    for (first, held) in [(Says::Touched, true), (errored, false)] {
+        let answers = [first, errored, errored, errored, errored];
+        let mut lab = Lab::of(&homelab(&json!({}))).says("preflight-vps", &answers);
+        while lab.run.ending.is_none() {
+            assert!(lab.step());
+        }
+        let vps = lab.run.target("vps").expect("a target");
+        assert_eq!(vps.held, held);
+    }
+}

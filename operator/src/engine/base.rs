@@ -87,6 +87,17 @@ impl<O: Resource> Base<O> {
             .unwrap_or_default()
     }
 
+    /// What others have asked of an object, in every way there is. None: it is not there.
+    pub fn asked(&self, key: &ObjectKey) -> Option<impl PartialEq + use<O>> {
+        let entry = self.objects.get(key)?;
+        let meta = entry.meta();
+        Some((
+            meta.generation,
+            meta.annotations.clone(),
+            meta.deletion_timestamp.clone(),
+        ))
+    }
+
     /// Reads what the object `key` refers to, and in which versions; from now on a change of it wakes the object.
     pub async fn read(
         &self,

@@ -98,6 +98,9 @@ impl<R: Reconcile> Controlled for Controller<R> {
 struct Ended {
     key: ObjectKey,
     took: Duration,
+    /// Whether the object was changed by others meanwhile. The watch says nothing of it when an answer to a write of ours
+    /// was faster.
+    outdated: bool,
     failure: Option<Failure>,
 }
 
@@ -189,6 +192,7 @@ impl<R: Reconcile> Controller<R> {
     async fn pass(self: Arc<Self>, key: ObjectKey, limit: Duration) -> Ended {
         let started = Instant::now();
         let generation = self.reconciler.base().generation(&key);
+        let asked = self.reconciler.base().asked(&key);
         let span = tracing::info_span!("pass", kind = R::SLUG, object = %key, generation, trace_id = Empty);
         telemetry::name_trace(&span);
         let pass = AssertUnwindSafe(timeout(limit, self.reconciler.pass(&key))).catch_unwind();
@@ -199,15 +203,22 @@ impl<R: Reconcile> Controller<R> {
             Err(panic) => Some(Failure::Panic(message_of(&*panic))),
         };
         Ended {
-            key,
             took: started.elapsed(),
+            outdated: self.reconciler.base().asked(&key) != asked,
+            key,
             failure,
         }
     }
 
     fn finish(&self, ended: Result<Ended, tokio::task::JoinError>) {
         // Passes catch their panics; a join fails only when it was aborted.
-        let Ok(Ended { key, took, failure }) = ended else {
+        let Ok(Ended {
+            key,
+            took,
+            outdated,
+            failure,
+        }) = ended
+        else {
             return;
         };
         let result = match &failure {
@@ -222,7 +233,7 @@ impl<R: Reconcile> Controller<R> {
             Some(failure) => self.retry(&key, &failure),
         }
         self.queue.done(&key);
-        for key in woken {
+        for key in woken.into_iter().chain(outdated.then(|| key.clone())) {
             self.queue.add(key);
         }
         let alarm = self.reconciler.base().alarms.take(&key, jiff::Timestamp::now());

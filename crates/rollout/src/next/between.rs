@@ -6,7 +6,7 @@ use crate::{
     plan::{Plan, Row, Step, Task},
     run::all_in_reverse,
     spec::WhenLocked,
-    status::{Back, Cause, Run, WaitReason},
+    status::{Back, Cause, Run, TargetState, WaitReason},
     words::{Outcome, Phase},
 };
 
@@ -75,6 +75,14 @@ pub(super) fn left_early(run: &Run, observed: &Observed) -> Option<Decision> {
 
 fn superseded(run: &Run, observed: &Observed) -> Option<Decision> {
     let other = observed.superseded_by.as_ref()?;
+    // A deployment between two attempts has not ended yet.
+    if run
+        .targets
+        .iter()
+        .any(|target| target.state == TargetState::Deploying)
+    {
+        return None;
+    }
     let message = format!("revision {other} is asked for now");
     Some(Decision::Close(ending(run, Outcome::Superseded, &message)))
 }

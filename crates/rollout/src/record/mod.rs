@@ -41,7 +41,9 @@ pub fn record(plan: &Plan, run: &Run, decision: &Decision, now: Timestamp) -> Ru
         Decision::Answer(answer) => answered(&mut run, answer, now),
         Decision::RollBack(back) => {
             run.phase = Phase::Rollback;
-            run.back = Some(back.clone());
+            let mut back = back.clone();
+            back.cause.message = crate::step::cut(&back.cause.message, MESSAGE);
+            run.back = Some(back);
         }
         Decision::VerifyRest => run.partial = run.back.take().map(|back| back.cause),
         Decision::Close(ending) => run.ending = Some(cut(ending)),
@@ -125,11 +127,13 @@ fn begin(plan: &Plan, run: &mut Run, start: &Start, now: Timestamp) {
     if let Some(target) = step.target.as_deref() {
         let has_host = plan.target(target).is_some_and(|target| target.ssh.is_some());
         if let Some(target) = run.target_mut(target) {
-            target.held |= has_host && step.task != Task::Release;
+            // Whether preflight got as far as the host's lock its report says.
+            target.held |= has_host && !matches!(step.task, Task::Release | Task::Preflight);
             match step.task {
                 Task::Deploy => {
                     target.state = TargetState::Deploying;
-                    target.deployed_by = Some(id);
+                    // Of one that an earlier run has left broken, that one knows what stood there before.
+                    target.deployed_by.get_or_insert(id);
                 }
                 Task::PutBack => target.state = TargetState::RollingBack,
                 _ => {}
@@ -144,6 +148,8 @@ fn begin(plan: &Plan, run: &mut Run, start: &Start, now: Timestamp) {
     match run.steps.iter_mut().find(|status| status.id == start.step) {
         Some(status) if status.state == StepState::Running && status.attempt == start.attempt => {
             status.launches = status.launches.saturating_add(1);
+            // Its Job begins only now.
+            status.attempt_at = now;
         }
         Some(status) => {
             if anew {

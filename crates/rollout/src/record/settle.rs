@@ -56,14 +56,15 @@ pub(super) fn settle(plan: &Plan, run: &mut Run, settle: &Settle, now: Timestamp
         }
     }
     mark_target(run, step, state);
-    // Preflight that did not get as far as the host's lock holds nothing.
-    let left = settle.answer.as_ref().is_ok_and(|report| !report.touched);
+    // Preflight that got as far as the host's lock holds it, in whichever attempt that was.
     if step.task == Task::Preflight
-        && left
-        && state != StepState::Succeeded
-        && let Some(target) = step.target.as_deref().and_then(|name| run.target_mut(name))
+        && (verdict.touched || state == StepState::Succeeded)
+        && let Some(target) = step.target.as_deref()
     {
-        target.held = false;
+        let has_host = plan.target(target).is_some_and(|target| target.ssh.is_some());
+        if let Some(target) = run.target_mut(target) {
+            target.held |= has_host;
+        }
     }
 }
 

@@ -80,6 +80,18 @@ impl Rollouts {
         Ok(())
     }
 
+    /// Deletes the Job of the attempt that runs: its time is up, and Kubernetes has not ended it.
+    pub(super) async fn kill(&self, owner: &Owner, run: &Run) -> Result<(), CallError> {
+        let Some(step) = run.running() else {
+            return Ok(());
+        };
+        let key = ChildKey::new(ChildKind::Job, job::name(&run.id, &step.id, step.attempt));
+        match self.base.children.of(&owner.uid).0.get(&key) {
+            Some(job) => self.base.applier(owner).delete(&key, &job.uid).await,
+            None => Ok(()),
+        }
+    }
+
     /// What became of an ended Job of whose pods no cache knows anything: the API server knows.
     pub(super) async fn ask(&self, owner: &Owner, run: &Run, end: &JobEnd) -> Result<SeenJob, CallError> {
         let Some(step) = run.running() else {

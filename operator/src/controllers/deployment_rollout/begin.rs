@@ -8,7 +8,7 @@ use kube::{
 };
 use reeve_api_types::FieldPath;
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
-use reeve_rollout::{Begin, Plan, Run, validate_alone};
+use reeve_rollout::{Begin, HistoryEntry, Plan, Run, validate_alone};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -82,7 +82,14 @@ impl Rollouts {
             Beginning::Run(begun) => *begun,
             Beginning::Refused(why) => {
                 turn.refuse(annotation(wish), &why);
-                handled(turn, wish);
+                let asked = turn.status.last_handled_run.clone();
+                heard(turn, wish);
+                // A request that cannot be met leaves what the spec itself asks for to be begun.
+                if matches!(wish, Wish::Begin(_)) && turn.status.last_handled_run == asked {
+                    turn.status.last_handled_revision = Some(turn.object.spec.rollout.revision.clone());
+                } else {
+                    turn.again = Some(now());
+                }
                 return Ok(());
             }
             Beginning::NotYet => return Ok(()),
@@ -123,6 +130,21 @@ impl Rollouts {
             Wish::Undo(old) => (old, Run::undoing as Follow),
         };
         let history = &turn.status.history;
+        let changed = |entry: &&HistoryEntry| {
+            !(entry.systems_deployed.is_empty()
+                && entry.rolled_back.is_empty()
+                && entry.left_broken.is_empty())
+        };
+        // The newest is the first.
+        let mut later = history.iter().take_while(|entry| entry.id != *follow.0);
+        if matches!(wish, Wish::Resume(_))
+            && let Some(later) = later.find(changed)
+        {
+            return Ok(Beginning::Refused(format!(
+                "run {} has changed targets since, so run {} cannot be gone on with: retry {0}, or begin another",
+                later.id, follow.0
+            )));
+        }
         let Some((plan, old)) = self.recorded(&turn.owner, history, follow.0).await? else {
             let why = format!(
                 "the record of run {}, a ConfigMap of that name, is gone or was changed",
@@ -197,11 +219,16 @@ const fn annotation(wish: &Wish) -> &'static str {
 /// Notes that the wish was dealt with. A run that begins takes account of the spec's revision too, whoever asked for it:
 /// the latest word counts.
 fn handled(turn: &mut Turn<'_>, wish: &Wish) {
+    heard(turn, wish);
+    if matches!(wish, Wish::Begin(_)) {
+        turn.status.last_handled_revision = Some(turn.object.spec.rollout.revision.clone());
+    }
+}
+
+/// Notes that a request was read.
+fn heard(turn: &mut Turn<'_>, wish: &Wish) {
     let annotation = annotation(wish);
     if let Some(text) = turn.object.annotations().get(annotation) {
         echo(&mut turn.status, &[(annotation, text.clone())].into());
-    }
-    if matches!(wish, Wish::Begin(_)) {
-        turn.status.last_handled_revision = Some(turn.object.spec.rollout.revision.clone());
     }
 }

@@ -87,10 +87,7 @@ impl Rollouts {
         StepJobs {
             owner: &turn.owner,
             runner: &turn.object.spec.runner,
-            overrides: known
-                .checked
-                .as_ref()
-                .and_then(|checked| checked.overrides.as_ref()),
+            overrides: known.overrides.as_ref(),
             ended: &turn.status.history,
             settings: &self.base.settings,
         }

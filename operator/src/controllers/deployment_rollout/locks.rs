@@ -119,16 +119,14 @@ impl Locks {
         *holder == me.holder()
     }
 
-    /// The object with this uid has no run any more that needs a lock: frees those that it has. `waiting` are to look.
+    /// The object with this uid has no run any more that needs a lock: frees those that it has. `waiting` are to look,
+    /// since it may also have been first in their queue without having had it.
     pub(super) fn free(&self, uid: &str, waiting: impl Iterator<Item = Contender>) {
         let mut state = self.lock();
-        let before = state.held.len();
         state.held.retain(|_, holder| holder.uid != uid);
-        if state.held.len() < before {
-            state
-                .woken
-                .extend(waiting.filter(|other| other.uid != uid).map(|other| other.key));
-        }
+        state
+            .woken
+            .extend(waiting.filter(|other| other.uid != uid).map(|other| other.key));
     }
 
     /// Frees what objects have that are not there any more.

@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{Api, Resource, api::ListParams, core::error_boundary::InvalidObject};
 use reeve_api_types::{FieldPath, Problem};
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
@@ -44,6 +45,7 @@ use crate::engine::{
 use locks::{Contender, Locks};
 
 pub use metrics::RolloutMetrics;
+use validate::overrides;
 pub use validate::{Checked, check};
 
 /// Objects in a page of the list that a term begins with.
@@ -69,6 +71,8 @@ struct Known {
     references: Vec<(ReferenceId, Version)>,
     problems: Vec<Problem>,
     checked: Option<Checked>,
+    /// The overrides of pods, as they were when they were right last: a run that goes on needs them whatever else is wrong.
+    overrides: Option<PodTemplateSpec>,
     /// The plan of the run that goes on, by its id.
     plan: Option<(String, Arc<Plan>)>,
     /// The Job that the API server has refused last.
@@ -173,6 +177,9 @@ impl Rollouts {
         let references = of_sources(uses.map(|used| used.source));
         let content;
         (content, known.references) = self.base.read(key, &references).await?;
+        if let Ok(overrides) = overrides(&object.spec, &root) {
+            known.overrides = overrides;
+        }
         match check(&object.spec, Some(&content), &root) {
             Ok(checked) => (known.checked, known.problems) = (Some(checked), Vec::new()),
             Err(problems) => (known.checked, known.problems) = (None, problems),

@@ -132,11 +132,18 @@ impl Rollouts {
         Ok(own.and_then(|object| Some((plan_of(&object)?, read(&object, RUN)?))))
     }
 
-    /// Writes the record of a run that has ended.
-    pub(super) async fn set_down(&self, owner: &Owner, plan: &Plan, run: &Run) -> Result<(), PassError> {
+    /// Writes the record of a run that has ended; answers the run that stands in it. One that is there already, from
+    /// before the end was in the status, holds: it says an earlier time. Another one under its name is nobody's.
+    pub(super) async fn set_down(&self, owner: &Owner, plan: &Plan, run: &Run) -> Result<Run, PassError> {
         let entry = HistoryEntry::of(plan, run);
         let data = [(PLAN, json(plan)), (RUN, json(run)), (RECORD, json(&entry))];
-        self.keep(owner, &run.id, &data).await.map(drop)
+        let kept = self.keep(owner, &run.id, &data).await?;
+        if let Some(found) = same_end(&kept, plan, run) {
+            return Ok(found);
+        }
+        self.discard(owner, &run.id).await?;
+        let kept = self.keep(owner, &run.id, &data).await?;
+        same_end(&kept, plan, run).ok_or_else(|| PassError::taken("ConfigMap", &run.id))
     }
 
     /// Deletes the plans and records of all runs but these.
@@ -174,6 +181,17 @@ impl Rollouts {
             _ => Ok(()),
         }
     }
+}
+
+/// The run in a record, if it is this one but for the time of its end.
+fn same_end(record: &ConfigMap, plan: &Plan, run: &Run) -> Option<Run> {
+    let found = read::<Run>(record, RUN)?;
+    let same = Run {
+        ended_at: run.ended_at,
+        ..found.clone()
+    } == *run;
+    let whole = text_of(record, PLAN) == Some(&json(plan)) && text_of(record, RUN) == Some(&json(&found));
+    (same && whole).then_some(found)
 }
 
 /// SHA-256 of texts, each ended by a byte that none of them has, in hexadecimal digits.

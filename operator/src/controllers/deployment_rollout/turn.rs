@@ -135,10 +135,15 @@ impl Rollouts {
             {
                 continue;
             }
-            let recorded = record(&plan, &run, &decision, now());
+            let mut recorded = record(&plan, &run, &decision, now());
             // The status says that a run has ended only once its record is there.
             if matches!(decision, Decision::Finish(_)) {
-                self.set_down(&turn.owner, &plan, &recorded).await?;
+                match self.set_down(&turn.owner, &plan, &recorded).await {
+                    Ok(kept) => recorded = kept,
+                    // The record would go with the object, and in a namespace that goes nothing is made any more.
+                    Err(error) if is_deleting(turn.object) && error.refusal().is_some() => {}
+                    Err(error) => return Err(error),
+                }
             }
             conclude::take(&mut turn.status, &plan, &recorded, now());
             match &decision {
@@ -157,6 +162,10 @@ impl Rollouts {
                     Self::note_receivers(turn, &plan, &recorded, About::End, true);
                     self.write(turn, known, None).await?;
                     self.close(turn, known).await?;
+                }
+                Decision::Kill(_) => {
+                    self.write(turn, known, None).await?;
+                    self.kill(&turn.owner, &run).await?;
                 }
                 Decision::Nothing => return Ok(()),
                 _ => {}
@@ -228,7 +237,9 @@ impl Rollouts {
             suspended: turn.object.spec.suspend,
             deleting: is_deleting(turn.object),
             // What cannot begin takes nothing's place.
-            superseded_by: wishes.instead_of(turn.object).filter(|_| known.checked.is_some()),
+            superseded_by: wishes
+                .instead_of(turn.object)
+                .filter(|_| wishes.can_begin(known.checked.as_ref())),
             requests,
         })
     }

@@ -46,11 +46,7 @@ pub fn check(
     let sizes: Vec<_> = sizes
         .flat_map(|wanted| resources(&wanted.0, &path.field("resources")))
         .collect();
-    let overrides = spec.runner.pod_overrides.as_ref();
-    let overrides = overrides
-        .map(|overrides| pod(overrides, &path.field("podOverrides")))
-        .transpose();
-    match (valid, overrides) {
+    match (valid, overrides(spec, root)) {
         (Ok(valid), Ok(overrides)) if sizes.is_empty() => Ok(Checked { valid, overrides }),
         (valid, overrides) => {
             let mut problems = valid.err().unwrap_or_default();
@@ -59,6 +55,19 @@ pub fn check(
             Err(problems)
         }
     }
+}
+
+/// The overrides of the pods of steps.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(super) fn overrides(
+    spec: &DeploymentRolloutSpec,
+    root: &FieldPath,
+) -> Result<Option<PodTemplateSpec>, Vec<Problem>> {
+    let path = root.field("runner").field("podOverrides");
+    let overrides = spec.runner.pod_overrides.as_ref();
+    overrides.map(|overrides| pod(overrides, &path)).transpose()
 }
 
 fn pod(overrides: &PodOverrides, path: &FieldPath) -> Result<PodTemplateSpec, Vec<Problem>> {

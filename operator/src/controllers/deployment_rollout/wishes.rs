@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use reeve_api_types::FieldPath;
 use reeve_crds::{DeploymentRollout, DeploymentRolloutStatus, names};
-use reeve_rollout::{Approve, Begin, Requests, RetryRun, RetryStep, RollBackRun, Run};
+use reeve_rollout::{Approve, Begin, Requests, RetryRun, RetryStep, RollBackRun, Run, validate_alone};
+
+use super::Checked;
 
 /// What is to follow once no run goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +73,14 @@ impl Wishes {
             }
             _ => None,
         }
+    }
+
+    /// Whether the run that is asked for could begin, by this spec.
+    pub(super) fn can_begin(&self, checked: Option<&Checked>) -> bool {
+        let (Some(Wish::Begin(begin)), Some(checked)) = (&self.next, checked) else {
+            return false;
+        };
+        validate_alone(&begin.apply(checked.valid.rollout()), &FieldPath::new("spec")).is_ok()
     }
 
     fn of_run(&mut self, object: &DeploymentRollout, status: &DeploymentRolloutStatus) {

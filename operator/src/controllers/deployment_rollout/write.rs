@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use reeve_crds::{DeploymentRolloutStatus, names};
 
-use super::{Known, Rollouts, conclude, news, turn::Turn};
+use super::{Known, Rollouts, conclude, news, turn::Turn, wishes::going};
 use crate::engine::{
     Verdict,
     calls::CallError,
@@ -37,6 +37,10 @@ impl Rollouts {
             self.base
                 .write_status(turn.key, Some(&turn.owner.uid), &status)
                 .await?;
+            // Who has read that the run has ended may begin another at once.
+            if going(&status).is_none() {
+                self.locks.free(&turn.owner.uid, self.contenders());
+            }
             self.tell(turn, &status, &verdict).await;
             turn.written = Some(status);
         }
