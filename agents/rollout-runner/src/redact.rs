@@ -10,12 +10,13 @@ const HIDDEN: &str = "[redacted]";
 /// Shorter values are not hidden: they would take whole words with them.
 const SHORTEST: usize = 6;
 
-/// `password=…`, `"token": "…"`, `Authorization: Bearer …`, `https://user:…@host`.
-static SHAPES: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+/// `password=…`, `"token": "…"`, `Authorization: Bearer …`, `https://user:…@host`, `https://token@host`.
+static SHAPES: LazyLock<[Regex; 4]> = LazyLock::new(|| {
     [
         r#"(?i)((?:password|passwd|passphrase|secret|token|api[_-]?key|private[_-]?key)\w*["']?\s*[=:]\s*["']?)([^\s"',;]+)"#,
         r"(?i)(authorization:\s*\S+\s+|bearer\s+)(\S+)",
         r"(://[^/\s:@]*:)([^/\s@]+)@",
+        r"(https?://)([^/\s:@]+)@",
     ]
     .map(|shape| Regex::new(shape).expect("a constant expression"))
 });
@@ -54,10 +55,11 @@ impl Redactor {
         let known = values.iter().fold(text.to_owned(), |text, value| {
             text.replace(value.as_str(), HIDDEN)
         });
-        let [named, bearer, url] = &*SHAPES;
+        let [named, bearer, password, user] = &*SHAPES;
         let text = named.replace_all(&known, format!("${{1}}{HIDDEN}"));
         let text = bearer.replace_all(&text, format!("${{1}}{HIDDEN}"));
-        url.replace_all(&text, format!("${{1}}{HIDDEN}@")).into_owned()
+        let text = password.replace_all(&text, format!("${{1}}{HIDDEN}@"));
+        user.replace_all(&text, format!("${{1}}{HIDDEN}@")).into_owned()
     }
 
     /// Prints another program's output, line by line, without secrets.
@@ -93,6 +95,11 @@ mod tests {
                 "git@https://me:pw@example.org/x",
                 "git@https://me:[redacted]@example.org/x",
             ),
+            (
+                "password for 'https://ghp_abc@example.org'",
+                "password for 'https://[redacted]@example.org'",
+            ),
+            ("ssh://git@example.org/x", "ssh://git@example.org/x"),
             ("nothing at all", "nothing at all"),
         ] {
             assert_eq!(redactor.redact(text), shown);

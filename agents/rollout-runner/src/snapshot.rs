@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reeve_rollout::{
-    PointKind, RollbackPoint,
+    PointKind, RollbackPoint, StepResult,
     step::{
         CommandPlace, ListedKind, ListedSnapshot, RunCommand, SnapshotList, SnapshotSource, TakeSnapshot,
     },
@@ -133,6 +133,7 @@ impl<'a> Snapshots<'a> {
             Self::Proxmox(guest) => guest.observe_taking(take, target).await,
             Self::Commands(commands) => match commands.run(commands.exists).await {
                 Ok(_) => Ok(taken(&take.snapshot, target, Timestamp::now(), None)),
+                Err(problem) if problem.result == StepResult::Errored => Err(problem),
                 Err(_) => Err(Problem::inconclusive(
                     "NoEffect",
                     "there is no such snapshot; it can be taken again",

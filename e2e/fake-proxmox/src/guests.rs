@@ -79,7 +79,11 @@ fn snapshots(world: &mut World, call: &Call<'_>, guest: &Guest, vmid: u32, rest:
                 }
                 all.push(shown);
             }
-            all.push(json!({"name": "current", "description": "You are here!", "running": i32::from(guest.running)}));
+            let mut current = json!({"name": "current", "description": "You are here!", "running": i32::from(guest.running)});
+            if let Some(parent) = &guest.parent {
+                current["parent"] = json!(parent);
+            }
+            all.push(current);
             Ok(all.into())
         }
         (&Method::POST, []) => {

@@ -57,6 +57,8 @@ pub struct Guest {
     pub memory: u64,
     /// Names of the snapshots that it was rolled back to.
     pub rolled_back: Vec<String>,
+    /// The snapshot that the running state comes from.
+    pub parent: Option<String>,
 }
 
 /// A storage.
@@ -138,6 +140,7 @@ impl Default for World {
             ]),
             memory: 1 << 30,
             rolled_back: Vec::new(),
+            parent: None,
         };
         let storage = |kind: &str| Storage {
             kind: kind.to_owned(),
@@ -226,11 +229,20 @@ impl World {
             })
         };
         match effect {
-            Effect::Snapshot { vmid, snapshot } => self.guest(*vmid).snapshots.push(snapshot.clone()),
-            Effect::Delete { vmid, name } => self
-                .guest(*vmid)
-                .snapshots
-                .retain(|snapshot| snapshot.name != *name),
+            Effect::Snapshot { vmid, snapshot } => {
+                let guest = self.guest(*vmid);
+                guest.parent = Some(snapshot.name.clone());
+                guest.snapshots.push(snapshot.clone());
+            }
+            Effect::Delete { vmid, name } => {
+                let guest = self.guest(*vmid);
+                if guest.parent.as_ref() == Some(name) {
+                    let place = guest.snapshots.iter().position(|snapshot| snapshot.name == *name);
+                    let before = place.and_then(|place| guest.snapshots.get(place.checked_sub(1)?));
+                    guest.parent = before.map(|snapshot| snapshot.name.clone());
+                }
+                guest.snapshots.retain(|snapshot| snapshot.name != *name);
+            }
             Effect::RollBack { vmid, name } => {
                 let on_zfs = zfs(&self.guests[vmid], &self.storages);
                 let guest = self.guest(*vmid);
@@ -240,6 +252,7 @@ impl World {
                     );
                 }
                 guest.rolled_back.push(name.clone());
+                guest.parent = Some(name.clone());
                 // Without memory in the snapshot the guest is left stopped.
                 guest.running = guest
                     .snapshots

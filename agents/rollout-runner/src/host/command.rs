@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The command's own exit code is the script's. A daemon that it leaves must not hold the fence for ever.
-const RUN: &str = "\"$@\" 9>&-\n";
+const RUN: &str = "exec \"$@\" 9>&-\n";
 /// Before it: a report of an earlier attempt must not be taken for this one's. A device or a pipe is no report, and stays.
 const FORGET: &str = "[ ! -f \"$reeve_junit\" ] || rm -f -- \"$reeve_junit\"\n";
 

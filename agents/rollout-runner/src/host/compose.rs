@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::Host;
+use super::{Host, secrets::LARGEST};
 use crate::{
     answer::{Outcome, Problem},
-    ssh::Output,
+    ssh::{Files, Output},
 };
 
 pub(super) const COMPOSE: &str = include_str!("scripts/compose.sh");
@@ -105,6 +105,22 @@ impl Host<'_> {
                 self.redactor.redact(&output.tail(5))
             }
             Err(problem) => problem.message,
+        }
+    }
+
+    /// Lets the redactor know the secrets among the project's own variables: Compose quotes lines that it cannot read.
+    pub(super) async fn learn_variables(&self) {
+        let path = format!("{}/.env", self.directory());
+        let Ok(files) = Files::of(&self.connection).await else {
+            return;
+        };
+        // Without it, or where it may not be read, there is nothing to keep.
+        if let Ok(Some(content)) = files.read(&path, LARGEST).await {
+            let content = String::from_utf8_lossy(&content);
+            content
+                .lines()
+                .filter(|line| is_secret(line))
+                .for_each(|line| self.redactor.learn(line));
         }
     }
 

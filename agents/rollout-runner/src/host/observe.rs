@@ -6,6 +6,8 @@ use reeve_rollout::step::{Action, Observe};
 use super::{Host, commit};
 use crate::answer::{Answer, Outcome, Problem};
 
+/// The code by which a script says that images cannot be pulled.
+const PULL_FAILED: u32 = 19;
 const OUTCOME: &str = include_str!("scripts/outcome.sh");
 
 impl Host<'_> {
@@ -27,6 +29,9 @@ impl Host<'_> {
         };
         match output.value("ended").map(str::parse::<u32>) {
             Some(Ok(0)) => self.confirm(&observe.action).await,
+            Some(Ok(code)) if is_worth_another(&observe.action, code) => {
+                again(&format!("ended with code {code}, which may go better next time"))
+            }
             Some(Ok(code)) => {
                 let message = format!("host {host}: attempt {attempt} ended with code {code}");
                 Err(Problem::failed("EarlierAttemptFailed", message).touched())
@@ -57,5 +62,16 @@ impl Host<'_> {
             commit,
             ..Answer::default()
         })
+    }
+}
+
+/// Whether what ended so is not known to fail again: a registry that was away, a command that says so itself.
+fn is_worth_another(action: &Action, code: u32) -> bool {
+    match action {
+        Action::Deploy(_) => code == PULL_FAILED,
+        Action::Run(command) => {
+            u8::try_from(code).is_ok_and(|code| command.inconclusive_codes.contains(&code))
+        }
+        _ => false,
     }
 }

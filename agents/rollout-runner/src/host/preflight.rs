@@ -35,6 +35,7 @@ impl Host<'_> {
             let message = format!("host {}: {}", self.name(), sentences.join("; "));
             return Err(Problem::failed(reason, message));
         }
+        self.learn_variables().await;
         let commit = if wanted.look_only {
             self.look_at_lock().await?;
             self.resolve(wanted).await?

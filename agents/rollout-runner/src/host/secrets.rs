@@ -16,7 +16,7 @@ const SECRETS: &str = include_str!("scripts/secrets.sh");
 const STAGE: &str = include_str!("scripts/stage.sh");
 
 /// The most that is read of a file with secrets, in bytes.
-const LARGEST: u64 = 4 << 20;
+pub(super) const LARGEST: u64 = 4 << 20;
 /// Kibibytes that are free for a folder's files.
 const FREE: &str = r#"df -Pk "$1" | awk -v mark="$reeve_mark" 'NR == 2 {print mark "free " $4}'"#;
 const ANNOUNCE: &str = r#"for path in "$@"; do echo "$path" >>"$mine/staged"; done"#;

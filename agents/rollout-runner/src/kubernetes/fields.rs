@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
                 }
                 let wishes = numbers
                     .iter()
-                    .map(|number| wish(&self.set[*number], Some(&self.set[*number].value)));
+                    .map(|number| wish(&self.set[*number], Some(&self.set[*number].value), false));
                 patch(object, &wishes.collect::<Vec<_>>())
                     .map_err(|error| no_place(&name, &self.set[numbers[0]], &error))
             };
@@ -163,6 +163,7 @@ impl<'a> Fields<'a> {
                             .value
                             .as_ref()
                             .filter(|_| to.values[*number].present),
+                        true,
                     )
                 })
                 .collect();
@@ -270,10 +271,11 @@ fn name(field: &Field) -> ObjectName<'_> {
     }
 }
 
-fn wish<'a>(field: &'a Field, value: Option<&'a Value>) -> Wish<'a> {
+fn wish<'a>(field: &'a Field, value: Option<&'a Value>, exact: bool) -> Wish<'a> {
     Wish {
         path: &field.path,
         value,
+        exact,
     }
 }
 

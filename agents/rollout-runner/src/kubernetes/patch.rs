@@ -11,6 +11,8 @@ use super::path::{NoPlace, Place, place};
 pub(super) struct Wish<'a> {
     pub(super) path: &'a str,
     pub(super) value: Option<&'a Value>,
+    /// Whether the value was read from the object once, and it is to be that and nothing besides.
+    pub(super) exact: bool,
 }
 
 /// How a field stands.
@@ -32,7 +34,8 @@ pub(super) fn patch(object: &Value, wishes: &[Wish<'_>]) -> Result<Vec<Value>, N
         let found = place(&scratch, wish.path)?;
         let current = found.value(&scratch).cloned();
         let change = match (&current, wish.value) {
-            (Some(current), Some(wanted)) if covers(current, wanted) => continue,
+            (Some(current), Some(wanted)) if wish.exact && current == wanted => continue,
+            (Some(current), Some(wanted)) if !wish.exact && covers(current, wanted) => continue,
             (None, None) => continue,
             (Some(_), Some(wanted)) => json!({"op": "replace", "path": found.pointer, "value": wanted}),
             (Some(_), None) => json!({"op": "remove", "path": found.pointer}),
@@ -156,7 +159,11 @@ mod tests {
     }
 
     fn wish<'a>(path: &'a str, value: Option<&'a Value>) -> Wish<'a> {
-        Wish { path, value }
+        Wish {
+            path,
+            value,
+            exact: false,
+        }
     }
 
     #[test]
@@ -175,6 +182,21 @@ mod tests {
                 {"op": "replace", "path": "/spec/containers/0/image", "value": "app:2"},
             ])
         );
+    }
+
+    #[test]
+    fn what_was_recorded_comes_back_without_what_was_added() {
+        let object = json!({"spec": {"nodeSelector": {"a": "1", "b": "2"}}});
+        let recorded = json!({"a": "1"});
+        let mut wishes = [wish("/spec/nodeSelector", Some(&recorded))];
+        assert_eq!(patch(&object, &wishes).expect("a place"), Vec::<Value>::new());
+        wishes[0].exact = true;
+        assert_eq!(
+            patch(&object, &wishes).expect("a place").last(),
+            Some(&json!({"op": "replace", "path": "/spec/nodeSelector", "value": {"a": "1"}}))
+        );
+        let now = json!({"spec": {"nodeSelector": recorded}});
+        assert_eq!(patch(&now, &wishes).expect("a place"), Vec::<Value>::new());
     }
 
     #[test]

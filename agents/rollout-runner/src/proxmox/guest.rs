@@ -36,6 +36,9 @@ pub(super) struct Listed {
     /// 1 where the memory of a virtual machine is part of it.
     #[serde(default)]
     pub(super) vmstate: Value,
+    /// The snapshot that it comes from.
+    #[serde(default)]
+    pub(super) parent: Option<String>,
 }
 
 impl Listed {
@@ -112,10 +115,23 @@ impl<'a> Guest<'a> {
 
     /// Its snapshots, oldest first.
     pub(super) async fn list(&self) -> Outcome<Vec<Listed>> {
-        let mut all: Vec<Listed> = self.api.get(&self.path(&["snapshot"]), &[]).await?;
+        let mut all = self.entries().await?;
         all.retain(|snapshot| snapshot.snaptime.is_some());
         all.sort_by_key(|snapshot| snapshot.snaptime);
         Ok(all)
+    }
+
+    async fn entries(&self) -> Outcome<Vec<Listed>> {
+        self.api.get(&self.path(&["snapshot"]), &[]).await
+    }
+
+    /// The snapshot that the running state comes from.
+    pub(super) async fn parent(&self) -> Outcome<Option<String>> {
+        let all = self.entries().await?;
+        let current = all
+            .into_iter()
+            .find(|entry| entry.snaptime.is_none() && entry.name == "current");
+        Ok(current.and_then(|current| current.parent))
     }
 
     /// The same for people. The names of a rollout's own begin with `prefix`.

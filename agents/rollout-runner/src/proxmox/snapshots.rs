@@ -120,13 +120,22 @@ impl Guest<'_> {
     pub(crate) async fn observe_roll_back(&self, name: &str) -> Outcome {
         let at = self.exists(name).await?;
         let newest = self.newest_task("rollback").await?;
-        let Some(task) = newest.filter(|task| time(Some(task.starttime)) >= at) else {
-            return Err(Problem::inconclusive(
+        let none = || {
+            Problem::inconclusive(
                 "NoEffect",
                 format!("guest {} was not rolled back; it can be tried again", self.vmid),
-            ));
+            )
         };
-        self.finish(&task.upid).await?;
+        let task = newest
+            .filter(|task| time(Some(task.starttime)) >= at)
+            .ok_or_else(none)?;
+        let ended = self.finish(&task.upid).await;
+        // A task does not say to which snapshot: it may be an older one's.
+        match ended {
+            Err(problem) if problem.reason == UNFINISHED => return Err(problem),
+            _ if self.parent().await?.as_deref() != Some(name) => return Err(none()),
+            ended => ended?,
+        }
         self.started().await?;
         Ok(Answer {
             message: format!("guest {} was rolled back and runs", self.vmid),
@@ -189,6 +198,7 @@ mod tests {
             snaptime: Some(at),
             snapstate: None,
             vmstate: serde_json::Value::Null,
+            parent: None,
         })
         .into();
         assert_eq!(superfluous(&all, &take), ["rtx-1", "rtx-2"]);

@@ -125,6 +125,11 @@ impl Connection {
         &self.fingerprint
     }
 
+    /// Whether it has broken off, as far as is known: a host that is silent is given up after some time only.
+    pub fn is_closed(&self) -> bool {
+        self.session.is_closed()
+    }
+
     /// A connection over TCP from the host, where `localhost` is the host itself.
     pub async fn tcp(&self, host: &str, port: u16) -> Result<ChannelStream<Msg>, russh::Error> {
         direct(&self.session, host, port).await

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         }
         targets {
             named_fields_of_any_objects_are_set_and_put_back,
+            a_map_comes_back_without_what_was_added,
             a_field_that_somebody_else_has_set_is_left_and_one_that_is_not_there_is_named,
         }
         monitors {

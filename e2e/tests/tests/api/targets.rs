@@ -111,6 +111,27 @@ pub(crate) async fn named_fields_of_any_objects_are_set_and_put_back(lab: &Lab) 
     );
 }
 
+pub(crate) async fn a_map_comes_back_without_what_was_added(lab: &Lab) {
+    furnish(lab);
+    let cluster = Cluster::of(lab.client());
+    let all = [field(
+        lab,
+        MAP,
+        "/data",
+        json!({"revision": "old", "added": "new"}),
+    )];
+    let fields = Fields::new(&cluster, &all, Instant::now() + Duration::from_mins(1));
+    let recorded = fields.record("cluster").await.expect("recorded");
+    let before = recorded.rollback_point.expect("a point");
+    fields.deploy(&before).await.expect("set");
+    assert_eq!(read(lab, "configmap/settings", "{.data.added}"), "new");
+    fields.put_back(&before).await.expect("put back");
+    assert_eq!(
+        read(lab, "configmap/settings", "{.data}"),
+        r#"{"revision":"old"}"#
+    );
+}
+
 pub(crate) async fn a_field_that_somebody_else_has_set_is_left_and_one_that_is_not_there_is_named(lab: &Lab) {
     furnish(lab);
     let cluster = Cluster::of(lab.client());

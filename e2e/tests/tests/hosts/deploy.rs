@@ -1,6 +1,7 @@
 //! Deploying with Git and Compose, and going back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use reeve_e2e_tests::host::sh;
 use reeve_rollout::StepResult;
@@ -55,9 +56,12 @@ pub(crate) async fn a_commit_is_deployed_once_and_put_back_with_its_secrets(lab:
     );
     project.act("secrets", sync(&content, &live)).await;
 
+    // As a person with this mask would have checked it out, for whoever runs in a container.
     let deployed = project
         .act("deploy", deploy(&before, &commit, &env_file(&project)))
         .await;
+    let checked_out = fs::metadata(project.path("docker-compose.yml")).expect("there");
+    assert_eq!(checked_out.permissions().mode() & 0o777, 0o644);
     assert_eq!(deployed.result, StepResult::Succeeded, "{}", deployed.message);
     assert_eq!(project.head(), commit);
     let first = project.environment();
@@ -127,7 +131,26 @@ pub(crate) async fn what_somebody_has_changed_is_never_overwritten(lab: &Lab) {
     fs::write(project.path("app.env"), "").expect("written");
     let before = project.head();
     let commit = project.commit_version("2");
+    // A file that Git does not know here, and that a commit brings.
+    fs::write(project.origin.join("local.json"), "theirs").expect("written");
+    let bringing = project.commit_version("3");
     project.act("preflight", preflight("main")).await;
+    fs::write(project.path("local.json"), "mine").expect("written");
+    for attempt in 1..=2 {
+        let deploy = deploy(&before, &bringing, &json!([]));
+        let instruction = project.instruction("homelab-1", "bring", attempt, &deploy);
+        let refused = lab.carry_out(&instruction, "pod-a").await;
+        assert_eq!(
+            (refused.result, refused.reason.as_str()),
+            (StepResult::Failed, "CheckoutFailed")
+        );
+        assert!(refused.message.contains("local.json"), "{}", refused.message);
+    }
+    assert_eq!(
+        fs::read_to_string(project.path("local.json")).expect("there"),
+        "mine"
+    );
+    assert_eq!(project.head(), before);
 
     // A commit of somebody else's.
     sh(&format!(

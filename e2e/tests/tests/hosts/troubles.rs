@@ -215,6 +215,15 @@ pub(crate) async fn docker_that_is_not_there_or_refuses_is_told_from_compose(lab
         "PullFailed",
         &["cannot be pulled"],
     );
+    // What may go better next time is no failure when it is asked for, either.
+    let question = json!({"observe": {"attempt": 1, "action": deploy(&before, &commit)}});
+    let asked = project.instruction("homelab-1", "pull", 2, &question);
+    told(
+        &lab.carry_out(&asked, "pod-b").await,
+        StepResult::Inconclusive,
+        "NoEffect",
+        &["may go better next time"],
+    );
     told(
         &project.act("up", deploy(&before, &commit)).await,
         StepResult::Failed,

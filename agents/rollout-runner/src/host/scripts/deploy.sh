@@ -15,6 +15,11 @@ elif [ "$head" != "$before" ] && [ "$head" != "$commit" ]; then
     exit 17
 fi
 git cat-file -e --end-of-options "$commit^{commit}" || exit 13
+# What a checkout would refuse, such as to overwrite a file that Git does not know, is refused before anything is marked as
+# ours: from then on it is forced.
+if [ ! -e "$state/checkout" ] && [ "$head" != "$commit" ]; then
+    git read-tree --dry-run -m -u "$head" "$commit" || exit 15
+fi
 make_live "$@" || exit 18
 if [ "$head" != "$commit" ] || [ -e "$state/checkout" ]; then
     echo "$head $commit" >"$state/checkout"

@@ -2,6 +2,7 @@
 # limit, and notes how it ended, so that a later attempt can ask. What runs here survives the connection.
 # shellcheck shell=sh disable=SC2154 # variables are set by the runner, in front
 {
+    mask=$(umask)
     umask 077
     # With less than 64 KiB left, whatever has failed has most likely failed for that.
     is_full() { [ "$(df -Pk . | awk 'NR == 2 {print $4}')" -lt 64 ]; }
@@ -29,7 +30,9 @@
     [ -z "$noted" ] || { rm -f "$mine/$step.$attempt.ended"; : >"$mine/$step.$attempt.begun"; }
     export directory state mine run step attempt
     # The lock's descriptor is inherited: as long as anything that was started here lives, nothing newer starts.
-    timeout -k 10 "$limit" sh -c "$body" sh "$@" </dev/null >"$log" 2>&1
+    # What is checked out is for containers too. What is noted lies below a folder that is nobody else's.
+    timeout -k 10 "$limit" sh -c "umask $mask
+$body" sh "$@" </dev/null >"$log" 2>&1
     code=$?
     if [ -n "$noted" ]; then
         printf '%s\n' "$code" >"$mine/$step.$attempt.ended.new"

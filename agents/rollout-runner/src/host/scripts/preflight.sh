@@ -13,11 +13,11 @@
         fi
         df -Pk "$directory" | awk -v mark="$reeve_mark" 'NR == 2 {print mark "free-directory " $4}'
     fi
-    if root=$(docker info --format '{{.DockerRootDir}}' 2>&1) && [ "${root#/}" != "$root" ]; then
+    if root=$(docker info --format '{{.DockerRootDir}}' 2>/dev/null) && [ "${root#/}" != "$root" ]; then
         echo "${reeve_mark}docker $root"
         df -Pk "$root" 2>/dev/null | awk -v mark="$reeve_mark" 'NR == 2 {print mark "free-docker " $4}'
     else
-        echo "${reeve_mark}docker-error $(printf '%s' "$root" | tail -n 1)"
+        echo "${reeve_mark}docker-error $(docker info --format '{{.DockerRootDir}}' 2>&1 | tail -n 1)"
     fi
     if version=$(docker compose version --short 2>/dev/null); then
         echo "${reeve_mark}compose v2 $version"

@@ -51,8 +51,11 @@ if [ -z "$files" ]; then
         break
     done
 fi
-# Relative paths, such as those of env_file, mean the folder of the deployment, where secrets are.
-if ! in_project --project-directory "$directory" config --quiet >"$state/config.log" 2>&1; then
+# Relative paths, such as those of env_file, mean the folder of the deployment, where secrets are. Files that others include
+# are looked for there too, where they are those of the commit before, if any: then everything is looked for here.
+fits() { in_project --project-directory "$1" config --quiet >"$state/config.log" 2>&1; }
+if [ ! -e .env ] && [ -e "$directory/.env" ]; then ln -s "$directory/.env" .env; fi
+if ! fits "$directory" && ! fits "$tree"; then
     # A file with variables may be one of the secrets that are yet to come.
     if ! grep -Eqi "env file .*not found|couldn't find env file" "$state/config.log"; then
         cat "$state/config.log"
