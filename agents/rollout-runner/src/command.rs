@@ -150,7 +150,7 @@ pub(crate) fn verdict(command: &RunCommand, code: Option<i32>, tail: &str, repor
             "TestsFailed",
             format!("{program} ended with 0, and yet its report has failures{counted}"),
         ),
-        Some(code) if u8::try_from(code).is_ok_and(|code| command.inconclusive_codes.contains(&code)) => {
+        Some(code) if u32::try_from(code).is_ok_and(|code| is_inconclusive(command, code)) => {
             Problem::inconclusive(
                 "CommandInconclusive",
                 format!("{program} ended with {code}, which stands for neither yes nor no{counted}: {tail}"),
@@ -169,6 +169,11 @@ pub(crate) fn verdict(command: &RunCommand, code: Option<i32>, tail: &str, repor
     };
     *problem.learned = learned("");
     Err(problem.touched())
+}
+
+/// Whether the command says by this code that it does not know.
+pub(crate) fn is_inconclusive(command: &RunCommand, code: u32) -> bool {
+    u8::try_from(code).is_ok_and(|code| command.inconclusive_codes.contains(&code))
 }
 
 /// Whether nothing was tested. Failures before the first test are told as such.

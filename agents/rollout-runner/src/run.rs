@@ -165,9 +165,7 @@ impl<'a> Attempt<'a> {
         if let (Err(problem), Some(host)) = (&mut outcome, host) {
             // Not the project has failed then.
             if host.connection().is_closed() && checks.iter().any(Check::needs_host) {
-                let name = host.connection().name();
-                let message = format!("the connection with host {name} broke off during its checks");
-                return Err(Problem::errored("ConnectionLost", message));
+                return Err(host.connection().lost(&problem.message));
             }
             show(problem, host).await;
         }

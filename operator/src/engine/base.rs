@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, Resource, core::NamespaceResourceScope, core::object::HasStatus};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -87,15 +88,14 @@ impl<O: Resource> Base<O> {
             .unwrap_or_default()
     }
 
-    /// What others have asked of an object, in every way there is. None: it is not there.
-    pub fn asked(&self, key: &ObjectKey) -> Option<impl PartialEq + use<O>> {
-        let entry = self.objects.get(key)?;
-        let meta = entry.meta();
-        Some((
-            meta.generation,
-            meta.annotations.clone(),
-            meta.deletion_timestamp.clone(),
-        ))
+    /// Whether others have asked something of an object, in any way there is, since it was as `before`.
+    pub fn is_asked_anew(&self, key: &ObjectKey, before: &ObjectMeta) -> bool {
+        self.objects.get(key).is_some_and(|entry| {
+            let meta = entry.meta();
+            meta.generation != before.generation
+                || meta.annotations != before.annotations
+                || meta.deletion_timestamp != before.deletion_timestamp
+        })
     }
 
     /// Reads what the object `key` refers to, and in which versions; from now on a change of it wakes the object.

@@ -15,7 +15,13 @@ use super::{
     metrics::{Metrics, PassResult},
     telemetry,
 };
-use crate::engine::{ObjectKey, Reconcile, backoff::Backoff, cache::Interest, memory::digest, queue::Queue};
+use crate::engine::{
+    ObjectKey, Reconcile,
+    backoff::Backoff,
+    cache::{Entry, Interest},
+    memory::digest,
+    queue::Queue,
+};
 
 /// Limits of passes.
 #[derive(Clone, Copy, Debug)]
@@ -191,8 +197,10 @@ impl<R: Reconcile> Controller<R> {
 
     async fn pass(self: Arc<Self>, key: ObjectKey, limit: Duration) -> Ended {
         let started = Instant::now();
-        let generation = self.reconciler.base().generation(&key);
-        let asked = self.reconciler.base().asked(&key);
+        let base = self.reconciler.base();
+        let before = base.objects.get(&key);
+        let before = before.as_ref().map(Entry::meta);
+        let generation = before.and_then(|meta| meta.generation).unwrap_or_default();
         let span = tracing::info_span!("pass", kind = R::SLUG, object = %key, generation, trace_id = Empty);
         telemetry::name_trace(&span);
         let pass = AssertUnwindSafe(timeout(limit, self.reconciler.pass(&key))).catch_unwind();
@@ -204,7 +212,7 @@ impl<R: Reconcile> Controller<R> {
         };
         Ended {
             took: started.elapsed(),
-            outdated: self.reconciler.base().asked(&key) != asked,
+            outdated: before.is_some_and(|before| base.is_asked_anew(&key, before)),
             key,
             failure,
         }

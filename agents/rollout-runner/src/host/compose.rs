@@ -34,15 +34,13 @@ enum State {
 }
 
 impl Host<'_> {
-    /// Waits until all containers are well, twice in a row: one that dies at once looks well for a moment. Whatever goes
-    /// wrong, the project was started before.
+    /// Waits until all containers are well, twice in a row: one that dies at once looks well for a moment.
     pub(super) async fn settle(&self) -> Outcome<()> {
         let (mut well, mut broken) = (0, 0);
         let found = loop {
-            let looked = self.look(&self.script(&[COMPOSE, SERVICES])).await;
-            let output = looked.map_err(Problem::touched)?;
+            let output = self.look(&self.script(&[COMPOSE, SERVICES])).await?;
             if !output.ok() {
-                return Err(self.failure(&output).touched());
+                return Err(self.failure(&output));
             }
             let state = state(&output);
             (well, broken) = match state {
@@ -75,7 +73,7 @@ impl Host<'_> {
         if found != State::Nothing {
             message = format!("{message}. Last lines: {}", self.evidence(&ill).await);
         }
-        Err(Problem::failed("Unhealthy", message).touched())
+        Err(Problem::failed("Unhealthy", message))
     }
 
     /// Logs what Compose shows of a project whose checks have failed: the services that are not well, or all where
@@ -116,11 +114,7 @@ impl Host<'_> {
         };
         // Without it, or where it may not be read, there is nothing to keep.
         if let Ok(Some(content)) = files.read(&path, LARGEST).await {
-            let content = String::from_utf8_lossy(&content);
-            content
-                .lines()
-                .filter(|line| is_secret(line))
-                .for_each(|line| self.redactor.learn(line));
+            self.learn_lines(String::from_utf8_lossy(&content).lines());
         }
     }
 
@@ -131,11 +125,15 @@ impl Host<'_> {
         };
         for list in output.values("environment") {
             let variables: Vec<String> = serde_json::from_str(list).unwrap_or_default();
-            variables
-                .iter()
-                .filter(|line| is_secret(line))
-                .for_each(|line| self.redactor.learn(line));
+            self.learn_lines(variables.iter().map(String::as_str));
         }
+    }
+
+    /// Those of lines `NAME=VALUE` that are secrets.
+    fn learn_lines<'a>(&self, lines: impl Iterator<Item = &'a str>) {
+        lines
+            .filter(|line| is_secret(line))
+            .for_each(|line| self.redactor.learn(line));
     }
 }
 

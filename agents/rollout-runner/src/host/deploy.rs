@@ -35,7 +35,7 @@ impl Host<'_> {
         if !output.ok() {
             return Err(self.broken(&output).await);
         }
-        self.settle().await?;
+        self.settle().await.map_err(Problem::touched)?;
         Ok(Answer {
             message: format!(
                 "host {}: {} runs at commit {commit}",
@@ -63,7 +63,7 @@ impl Host<'_> {
         if !output.ok() {
             return Err(self.broken(&output).await);
         }
-        self.settle().await?;
+        self.settle().await.map_err(Problem::touched)?;
         Ok(Answer {
             message: format!("host {} is back at commit {}", self.name(), back.to.id),
             commit: Some(back.to.id.clone()),

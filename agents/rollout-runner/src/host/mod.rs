@@ -268,13 +268,17 @@ impl<'a> Host<'a> {
         if is_full(output) {
             return self.full(output);
         }
-        // Fetching and pulling fail for the network's sake too, and are worth another try.
-        if matches!(reason, "FetchFailed" | "PullFailed") {
+        if output.code.is_some_and(is_passing) {
             Problem::errored(reason, message)
         } else {
             Problem::failed(reason, message)
         }
     }
+}
+
+/// Whether a script that ends with this code may go better next time: fetching and pulling fail for the network's sake too.
+const fn is_passing(code: u32) -> bool {
+    matches!(code, 12 | 19)
 }
 
 /// A beginning of lines that no program on a host can know before it runs: what users' commands print is never taken for

@@ -3,11 +3,12 @@
 
 use reeve_rollout::step::{Action, Observe};
 
-use super::{Host, commit};
-use crate::answer::{Answer, Outcome, Problem};
+use super::{Host, commit, is_passing};
+use crate::{
+    answer::{Answer, Outcome, Problem},
+    command::is_inconclusive,
+};
 
-/// The code by which a script says that images cannot be pulled.
-const PULL_FAILED: u32 = 19;
 const OUTCOME: &str = include_str!("scripts/outcome.sh");
 
 impl Host<'_> {
@@ -55,7 +56,7 @@ impl Host<'_> {
         };
         if let Some(commit) = &commit {
             commit::commit(commit, "the instruction asks for")?;
-            self.settle().await?;
+            self.settle().await.map_err(Problem::touched)?;
         }
         Ok(Answer {
             message: format!("host {}: the earlier attempt took effect", self.name()),
@@ -65,13 +66,11 @@ impl Host<'_> {
     }
 }
 
-/// Whether what ended so is not known to fail again: a registry that was away, a command that says so itself.
+/// Whether what ended so is not known to fail again.
 fn is_worth_another(action: &Action, code: u32) -> bool {
     match action {
-        Action::Deploy(_) => code == PULL_FAILED,
-        Action::Run(command) => {
-            u8::try_from(code).is_ok_and(|code| command.inconclusive_codes.contains(&code))
-        }
+        Action::Deploy(_) => is_passing(code),
+        Action::Run(command) => is_inconclusive(command, code),
         _ => false,
     }
 }

@@ -15,6 +15,16 @@ pub(super) struct Wish<'a> {
     pub(super) exact: bool,
 }
 
+impl Wish<'_> {
+    fn is_met(&self, current: &Value, wanted: &Value) -> bool {
+        if self.exact {
+            current == wanted
+        } else {
+            covers(current, wanted)
+        }
+    }
+}
+
 /// How a field stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -34,8 +44,7 @@ pub(super) fn patch(object: &Value, wishes: &[Wish<'_>]) -> Result<Vec<Value>, N
         let found = place(&scratch, wish.path)?;
         let current = found.value(&scratch).cloned();
         let change = match (&current, wish.value) {
-            (Some(current), Some(wanted)) if wish.exact && current == wanted => continue,
-            (Some(current), Some(wanted)) if !wish.exact && covers(current, wanted) => continue,
+            (Some(current), Some(wanted)) if wish.is_met(current, wanted) => continue,
             (None, None) => continue,
             (Some(_), Some(wanted)) => json!({"op": "replace", "path": found.pointer, "value": wanted}),
             (Some(_), None) => json!({"op": "remove", "path": found.pointer}),

@@ -130,6 +130,12 @@ impl Connection {
         self.session.is_closed()
     }
 
+    /// The problem that it has broken off.
+    pub fn lost(&self, cause: &dyn std::fmt::Display) -> Problem {
+        let message = format!("the connection with host {} broke off: {cause}", self.name);
+        Problem::errored("ConnectionLost", message)
+    }
+
     /// A connection over TCP from the host, where `localhost` is the host itself.
     pub async fn tcp(&self, host: &str, port: u16) -> Result<ChannelStream<Msg>, russh::Error> {
         direct(&self.session, host, port).await
@@ -145,13 +151,9 @@ impl Connection {
     /// Lets the host's `sh` read a script, and waits until it ends, for `limit` at most. What it has started there may
     /// run on beyond that.
     pub async fn run(&self, script: &str, limit: Duration) -> Outcome<Output> {
-        let lost = |cause: &dyn std::fmt::Display| {
-            let message = format!("the connection with host {} broke off: {cause}", self.name);
-            Problem::errored("ConnectionLost", message)
-        };
         let running = self.converse(script);
         match timeout(limit, running).await {
-            Ok(output) => output.map_err(|error| lost(&error)),
+            Ok(output) => output.map_err(|error| self.lost(&error)),
             Err(_) => Err(Problem::errored(
                 "TimedOut",
                 format!("host {} gave no answer within {} s", self.name, limit.as_secs()),

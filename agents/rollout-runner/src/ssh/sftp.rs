@@ -39,10 +39,7 @@ impl Files {
         };
         match timeout(LIMIT, opening).await {
             Ok(Ok(session)) => Ok(Self { session, host }),
-            Ok(Err(error)) if connection.is_closed() => Err(Problem::errored(
-                "ConnectionLost",
-                format!("the connection with host {host} broke off: {error}"),
-            )),
+            Ok(Err(error)) if connection.is_closed() => Err(connection.lost(&error)),
             Ok(Err(error)) => Err(Problem::failed(
                 "NoSftp",
                 format!(

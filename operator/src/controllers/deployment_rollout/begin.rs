@@ -82,13 +82,11 @@ impl Rollouts {
             Beginning::Run(begun) => *begun,
             Beginning::Refused(why) => {
                 turn.refuse(annotation(wish), &why);
-                let asked = turn.status.last_handled_run.clone();
-                heard(turn, wish);
-                // A request that cannot be met leaves what the spec itself asks for to be begun.
-                if matches!(wish, Wish::Begin(_)) && turn.status.last_handled_run == asked {
-                    turn.status.last_handled_revision = Some(turn.object.spec.rollout.revision.clone());
-                } else {
+                // What the spec itself asks for may be begun although a request cannot.
+                if heard(turn, wish) {
                     turn.again = Some(now());
+                } else {
+                    handled(turn, wish);
                 }
                 return Ok(());
             }
@@ -225,10 +223,11 @@ fn handled(turn: &mut Turn<'_>, wish: &Wish) {
     }
 }
 
-/// Notes that a request was read.
-fn heard(turn: &mut Turn<'_>, wish: &Wish) {
+/// Notes that a request was read; answers whether there is one that was not.
+fn heard(turn: &mut Turn<'_>, wish: &Wish) -> bool {
     let annotation = annotation(wish);
-    if let Some(text) = turn.object.annotations().get(annotation) {
-        echo(&mut turn.status, &[(annotation, text.clone())].into());
-    }
+    let Some(text) = turn.object.annotations().get(annotation) else {
+        return false;
+    };
+    echo(&mut turn.status, &[(annotation, text.clone())].into())
 }

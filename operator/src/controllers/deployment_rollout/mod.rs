@@ -177,12 +177,17 @@ impl Rollouts {
         let references = of_sources(uses.map(|used| used.source));
         let content;
         (content, known.references) = self.base.read(key, &references).await?;
-        if let Ok(overrides) = overrides(&object.spec, &root) {
-            known.overrides = overrides;
-        }
         match check(&object.spec, Some(&content), &root) {
-            Ok(checked) => (known.checked, known.problems) = (Some(checked), Vec::new()),
-            Err(problems) => (known.checked, known.problems) = (None, problems),
+            Ok(checked) => {
+                known.overrides.clone_from(&checked.overrides);
+                (known.checked, known.problems) = (Some(checked), Vec::new());
+            }
+            Err(problems) => {
+                if let Ok(overrides) = overrides(&object.spec, &root) {
+                    known.overrides = overrides;
+                }
+                (known.checked, known.problems) = (None, problems);
+            }
         }
         known.input = Some(input);
         Ok(())

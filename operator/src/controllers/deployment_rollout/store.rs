@@ -83,22 +83,28 @@ impl Rollouts {
         }
     }
 
-    /// Freezes the plan of a run that no status knows yet. Another one under its name is of an earlier try to begin the
-    /// run, or somebody else's doing; nothing was done by it.
+    /// The same, and the object is the one that `read` knows. Another one under its name is of an earlier try, or somebody
+    /// else's doing; no status knows of it.
+    async fn keep_own<T>(
+        &self,
+        owner: &Owner,
+        name: &str,
+        data: &[(&str, String)],
+        read: impl Fn(&ConfigMap) -> Option<T>,
+    ) -> Result<T, PassError> {
+        if let Some(known) = read(&self.keep(owner, name, data).await?) {
+            return Ok(known);
+        }
+        self.discard(owner, name).await?;
+        read(&self.keep(owner, name, data).await?).ok_or_else(|| PassError::taken("ConfigMap", name))
+    }
+
+    /// Freezes the plan of a run that no status knows yet.
     pub(super) async fn freeze(&self, owner: &Owner, run: &str, plan: &Plan) -> Result<(), PassError> {
-        let (name, text) = (plan_name(run), json(plan));
-        let data = [(PLAN, text.clone())];
-        let kept = self.keep(owner, &name, &data).await?;
-        if text_of(&kept, PLAN) == Some(&text) {
-            return Ok(());
-        }
-        self.discard(owner, &name).await?;
-        let kept = self.keep(owner, &name, &data).await?;
-        if text_of(&kept, PLAN) == Some(&text) {
-            Ok(())
-        } else {
-            Err(PassError::taken("ConfigMap", &name))
-        }
+        let text = json(plan);
+        let same = |kept: &ConfigMap| (text_of(kept, PLAN) == Some(&text)).then_some(());
+        self.keep_own(owner, &plan_name(run), &[(PLAN, text.clone())], same)
+            .await
     }
 
     /// The plan of a run that goes on. None: it is not there, of another form, or was changed.
@@ -133,17 +139,12 @@ impl Rollouts {
     }
 
     /// Writes the record of a run that has ended; answers the run that stands in it. One that is there already, from
-    /// before the end was in the status, holds: it says an earlier time. Another one under its name is nobody's.
+    /// before the end was in the status, holds: it says an earlier time.
     pub(super) async fn set_down(&self, owner: &Owner, plan: &Plan, run: &Run) -> Result<Run, PassError> {
         let entry = HistoryEntry::of(plan, run);
         let data = [(PLAN, json(plan)), (RUN, json(run)), (RECORD, json(&entry))];
-        let kept = self.keep(owner, &run.id, &data).await?;
-        if let Some(found) = same_end(&kept, plan, run) {
-            return Ok(found);
-        }
-        self.discard(owner, &run.id).await?;
-        let kept = self.keep(owner, &run.id, &data).await?;
-        same_end(&kept, plan, run).ok_or_else(|| PassError::taken("ConfigMap", &run.id))
+        let same = |kept: &ConfigMap| same_end(kept, plan, run);
+        self.keep_own(owner, &run.id, &data, same).await
     }
 
     /// Deletes the plans and records of all runs but these.

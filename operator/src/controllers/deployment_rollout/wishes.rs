@@ -230,7 +230,8 @@ fn no_such(named: &str, run: Option<&str>) -> String {
 }
 
 /// Echoes requests in the status.
-pub(super) fn echo(status: &mut DeploymentRolloutStatus, heard: &BTreeMap<&'static str, String>) {
+pub(super) fn echo(status: &mut DeploymentRolloutStatus, heard: &BTreeMap<&'static str, String>) -> bool {
+    let mut news = false;
     for (annotation, text) in heard {
         let field = match *annotation {
             names::ANNOTATION_RUN => &mut status.last_handled_run,
@@ -239,8 +240,10 @@ pub(super) fn echo(status: &mut DeploymentRolloutStatus, heard: &BTreeMap<&'stat
             names::ANNOTATION_RETRY => &mut status.last_handled_retry,
             _ => &mut status.last_handled_roll_back,
         };
+        news |= field.as_ref() != Some(text);
         *field = Some(text.clone());
     }
+    news
 }
 
 #[cfg(test)]

@@ -19,3 +19,9 @@ in_project() {
     fi
     compose "$@"
 }
+# The containers of the project's services of today: others, such as of a profile that is off, are none of the deployment's.
+containers() {
+    services=$(in_project config --services) || return 1
+    # shellcheck disable=SC2086 # names of services are words
+    in_project ps --all --quiet $services 2>/dev/null || in_project ps --quiet $services
+}
